@@ -1,0 +1,159 @@
+"""The command ``cds-service``: serve, assess a file, check the content, show the settings."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import date
+from pathlib import Path
+
+import click
+import orjson
+
+from cds_service import __version__
+from cds_service.errors import ContentError, RequestError, SettingsError
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=_CONTEXT)
+@click.version_option(__version__)
+def main() -> None:
+    """Decision support for charted muscle twitching, over CDS Hooks.
+
+    Start with:  cds-service serve   (then GET /cds-services)
+    or without a server:  cds-service assess fixtures/requests/hand-weakness.json --explain
+    """
+
+
+@main.command()
+@click.option("--bind", default="127.0.0.1:8000", show_default=True, help="Address and port to listen on.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
+@click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 64), help="Threads of each worker.")
+def serve(bind: str, workers: int, threads: int) -> None:
+    """Serve with gunicorn. Settings come from the environment: see `cds-service settings`."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    from cds_service.knowledge.files import folder
+    from cds_service.serve import serve as run
+
+    request = folder("fixtures") / "requests" / "hand-weakness.json"
+
+    def ready() -> None:
+        click.echo(f"Listening on http://{bind} – authentication is off: keep it on this machine.")
+        click.echo("Draft content, not clinically approved.")
+        click.echo(f"Discovery:  curl http://{bind}/cds-services")
+        click.echo(
+            f"Cards:      curl -H 'Content-Type: application/json' --data @{request} "
+            f"http://{bind}/cds-services/muscle-twitching"
+        )
+
+    with ClearErrors():
+        run(bind, workers, threads, ready)
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--today", help="Assess as of this date (2026-06-15); default: today.")
+@click.option("--explain", is_flag=True, help="Show the whole reasoning, not only the cards.")
+@click.option("--json", "as_json", is_flag=True, help="Print the CDS Hooks response as JSON.")
+def assess(file: Path, today: str | None, explain: bool, as_json: bool) -> None:
+    """Assess FILE: a CDS Hooks request, or a FHIR Bundle of one patient's record.
+
+    In a Bundle, every prefetch query counts as answered: what it does not hold was not found.
+    """
+    from cds_service.terminal import assess_file, explain_lines
+
+    with ClearErrors():
+        day = _day(today)
+        outcome, cards = assess_file(file, day)
+        if as_json:
+            click.echo(orjson.dumps({"cards": cards}, option=orjson.OPT_INDENT_2).decode())
+            return
+        for card in cards:
+            click.secho(f"[{card['indicator']}] {card['summary']}", bold=True)
+            click.echo(card["detail"])
+            for suggestion in card.get("suggestions", ()):
+                click.echo(f"  → {suggestion['label']}: " + "; ".join(a["description"] for a in suggestion["actions"]))
+            click.echo()
+        if not cards:
+            click.echo(f"No card. {outcome.assessment.silent_because}")
+        if explain:
+            for line in explain_lines(outcome.assessment):
+                click.echo(line)
+
+
+@main.command("check-content")
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+def check_content(folder: Path | None) -> None:
+    """Check the clinical content in FOLDER (default: what CDS_CONTENT names, else what comes along).
+
+    Names every fault with file, field and remedy, and runs every worked example.
+    """
+    from cds_service.knowledge.load import compile_content, read_content
+    from cds_service.settings import read_settings
+    from cds_service.worked_examples import run
+
+    with ClearErrors():
+        content = read_content(folder or read_settings().content)
+        knowledge, reading = compile_content(content)
+        count = failed = 0
+        with click.progressbar(run(content, knowledge, reading), label="Worked examples", file=sys.stderr) as outcomes:
+            for outcome in outcomes:
+                count += 1
+                if not outcome.holds:
+                    failed += 1
+                    rule = f"expects {outcome.expected}, the rules say {outcome.found}"
+                    click.echo(f"{outcome.where}: example “{outcome.name}” {rule}")
+        click.echo(
+            f"Content {content.version}: {len(content.findings)} findings, {len(content.cards)} cards, "
+            f"{count} worked examples."
+        )
+        if failed:
+            raise click.ClickException(f"{failed} worked examples do not hold: correct the rule or the example")
+
+
+@main.command()
+def settings() -> None:
+    """Show every setting, its default, what it means and its present value."""
+    import os
+
+    from cds_service.settings import SETTINGS, read_settings
+
+    for setting in SETTINGS:
+        value = os.environ.get(setting.name, "")
+        shown = "(set)" if value and setting.name == "CDS_SECRET" else value or f"{setting.default or '-'} (default)"
+        click.echo(f"{setting.name:22} {shown:18} {setting.meaning}")
+    with ClearErrors():
+        read_settings()
+
+
+def _day(text: str | None) -> date:
+    from cds_service.settings import read_settings
+
+    if text is None:
+        return read_settings().today()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter("write the date like 2026-06-15", param_hint="--today") from None
+
+
+class ClearErrors:
+    """Our named errors as messages that say what to do; anything else keeps its traceback."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ContentError):
+            faults = "\n".join(f"  {fault}" for fault in error.faults)
+            raise click.ClickException(f"{len(error.faults)} faults in the clinical content:\n{faults}") from None
+        if isinstance(error, RequestError):
+            faults = "\n".join(f"  {fault}" for fault in error.faults)
+            raise click.ClickException(f"this chart cannot be assessed:\n{faults}") from None
+        if isinstance(error, SettingsError):
+            raise click.ClickException(f"settings: {error}") from None
+
+
+if __name__ == "__main__":
+    main(prog_name="cds-service")

@@ -1,0 +1,393 @@
+"""Laboratory values: the newest readable one, its band, and whether it still counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from cds_service import units
+from cds_service.clinical.chart import USUAL_ROLES, Quantity, Result
+from cds_service.clinical.findings import Evidence, Finding
+from cds_service.clinical.formula import Formula, holds
+from cds_service.clinical.presence import Presence
+from cds_service.clinical.words import fold
+
+if TYPE_CHECKING:
+    from cds_service.clinical.findings import Case
+
+CRITICAL_DAYS = 14
+NORMAL_BANDS = frozenset({"normal", "borderline_low", "borderline_high"})
+
+
+# Limits are written with two or three figures; conversion factors carry four.
+_ROUNDING = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits in the canonical unit; a limit that includes its value says so."""
+
+    below: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    at_least: float | None = None
+
+    def low(self, value: Quantity) -> bool:
+        return bool(
+            (self.at_most is not None and holds(value, "below", self.at_most, inclusive=True))
+            or (self.below is not None and holds(value, "below", self.below, inclusive=False))
+        )
+
+    def high(self, value: Quantity) -> bool:
+        return bool(
+            (self.at_least is not None and holds(value, "above", self.at_least, inclusive=True))
+            or (self.above is not None and holds(value, "above", self.above, inclusive=False))
+        )
+
+
+@dataclass(frozen=True)
+class Analyte:
+    """A row of analytes.yaml."""
+
+    id: str
+    name: str
+    concepts: frozenset[str]
+    unit: str
+    conversions: Mapping[str, units.Conversion]
+    decimals: int
+    also_shown: str = ""
+    also_decimals: int = 1
+    reference: tuple[float | None, float | None] = (None, None)
+    action: Limits = Limits()
+    critical: Limits = Limits()
+    can_be_critical: bool = False
+    low_name: str = ""
+    high_name: str = ""
+    look_back: int = 0
+    shorter: tuple[tuple[Formula, int], ...] = ()
+    core: bool = False
+    danger: int = 99
+    any_of: tuple[tuple[str, Formula | None], ...] = ()  # a roll-up: which values count, unless …
+    compute: str = ""
+    numbers: Mapping[str, float] | None = None
+    besides: frozenset[str] = frozenset()
+    roles: frozenset[str] = USUAL_ROLES
+    doubtful_high_if: tuple[str, ...] = ()
+    by_code: Mapping[str, Mapping[str, units.Conversion]] = field(
+        default_factory=dict
+    )  # codes with factors of their own
+    never_spares: bool = False  # a normal value is no reason not to measure again
+
+    def read(self, result: Result) -> Quantity | None:
+        """The value in the canonical unit, or None: a missing or unknown unit is never guessed."""
+        value = result.value
+        if value is None:
+            return None
+        unit = units.ucum(value.unit) if value.unit else None
+        own = next((self.by_code[m.code] for m in result.codes if m.code in self.by_code), self.conversions)
+        conversion = own.get(unit or "")
+        if conversion is None:
+            return None
+        low, high = (self._snapped(conversion.apply(end), conversion) for end in (value.low, value.high))
+        return Quantity(low, high, self.unit, value.as_reported)
+
+    def _snapped(self, value: float, conversion: units.Conversion) -> float:
+        """A converted value that only rounding keeps from a limit is that limit: 1.7 mg/dL of magnesium is 0.70."""
+        if conversion.factor == 1.0 or not math.isfinite(value):
+            return value
+        for limits in (self.action, self.critical):
+            for limit in (limits.below, limits.at_most, limits.above, limits.at_least):
+                if limit is not None and abs(value - limit) <= abs(limit) * _ROUNDING:
+                    return limit
+        return value
+
+    def shown(self, value: Quantity) -> str:
+        """The value with its unit, and in the other unit system when there is one."""
+        if not value.exact:
+            bound, word = (value.low, "above") if math.isinf(value.high) else (value.high, "below")
+            return f"{word} {units.rounded(bound, self.decimals)} {self.unit} (reported as {value.as_reported})"
+        text = f"{units.rounded(value.low, self.decimals)} {self.unit}"
+        other = self.conversions.get(units.ucum(self.also_shown) or "") if self.also_shown else None
+        if other is None or self.also_shown == self.unit:
+            return text
+        back = (value.low - other.offset) / other.factor
+        return f"{text} ({units.rounded(back, self.also_decimals)} {self.also_shown})"
+
+
+@dataclass(frozen=True, slots=True)
+class LabValue:
+    """One readable result of an analyte."""
+
+    analyte: Analyte
+    value: Quantity
+    result: Result
+    low: float | None = None  # the reporting laboratory's own range, in the canonical unit
+    high: float | None = None
+
+    @property
+    def evidence(self) -> Evidence:
+        doubt = "; sample noted as haemolysed: repeat first" if self.doubtful else ""
+        return replace(Evidence.of(self.result), title=self.analyte.name, value=self.analyte.shown(self.value) + doubt)
+
+    @property
+    def doubtful(self) -> bool:
+        """A high value whose own remarks say that the sample was spoiled."""
+        remarks = fold(self.result.remarks)
+        return any(word in remarks for word in self.analyte.doubtful_high_if)
+
+
+def newest_value(analyte: Analyte, case: Case) -> LabValue | None:
+    """The newest final, readable result; on one day the one most worth acting on."""
+    if analyte.compute == "adjusted_calcium":
+        return _adjusted_calcium(analyte, case)
+    if analyte.compute == "multiple_of_reported_limit":
+        return _multiple_of_limit(analyte, case)
+    return max(values(analyte, case), key=lambda v: _recency(v, case), default=None)
+
+
+def values(analyte: Analyte, case: Case) -> Iterator[LabValue]:
+    for result in case.chart.about(Result, analyte.concepts):
+        if not result.final or result.when is None:
+            continue
+        if not any(m.concept in analyte.concepts and _is_this_analyte(m.role, m.code, analyte) for m in result.codes):
+            continue
+        value = analyte.read(result)
+        if value is not None:
+            yield LabValue(analyte, value, result, *_own_range(analyte, result))
+
+
+def _is_this_analyte(role: str, code: str, analyte: Analyte) -> bool:
+    return role in analyte.roles and code not in analyte.besides
+
+
+def _own_range(analyte: Analyte, result: Result) -> tuple[float | None, float | None]:
+    unit = units.ucum(result.value.unit) if result.value and result.value.unit else None
+    conversion = analyte.conversions.get(unit or "")
+    if conversion is None:
+        return None, None
+    low, high = result.range_low, result.range_high
+    return (
+        None if low is None else conversion.apply(low),
+        None if high is None else conversion.apply(high),
+    )
+
+
+def _recency(lab: LabValue, case: Case) -> tuple[object, ...]:
+    when = lab.result.when
+    bands = ("critical_low", "critical_high", "low", "high")
+    band_now = band(lab, child=False)
+    severity = -bands.index(band_now) if band_now in bands else -len(bands)
+    return (when.last if when else case.today.min, lab.result.this_encounter, severity, lab.result.reference)
+
+
+def _adjusted_calcium(analyte: Analyte, case: Case) -> LabValue | None:
+    """As reported by the laboratory, else total calcium adjusted for albumin of the same draw."""
+    numbers = analyte.numbers or {}
+    reported = list(values(analyte, case))
+    total, albumin = case.knowledge.analytes["CaTotal"], case.knowledge.analytes["Alb"]
+    computed = [
+        adjusted
+        for calcium in values(total, case)
+        for adjusted in [_adjust(analyte, calcium, list(values(albumin, case)), numbers, case)]
+        if adjusted is not None
+    ]
+    return max(reported + computed, key=lambda v: _recency(v, case), default=None)
+
+
+def _adjust(
+    analyte: Analyte, calcium: LabValue, albumins: list[LabValue], numbers: Mapping[str, float], case: Case
+) -> LabValue | None:
+    drawn = calcium.result.when
+    if drawn is None or not calcium.value.exact:
+        return None
+    near = [
+        a for a in albumins
+        if a.result.when is not None
+        and abs((a.result.when.last - drawn.last).days) <= numbers["same_draw_within"]
+        and a.value.exact
+    ]  # fmt: skip
+    if not near:
+        return None
+    albumin = min(
+        near, key=lambda a: (abs((a.result.when.last - drawn.last).days) if a.result.when else 99, a.result.reference)
+    )
+    egfr = case["eGFR"].value
+    if albumin.value.low < numbers["not_if_albumin_below"] or (
+        egfr is not None and egfr.high < numbers["not_if_egfr_below"]
+    ):
+        return None
+    adjusted = calcium.value.low + numbers["per_gram_albumin"] * (numbers["albumin_reference"] - albumin.value.low)
+    value = Quantity(adjusted, adjusted, analyte.unit, calcium.value.as_reported)
+    return LabValue(analyte, value, replace(calcium.result, range_low=None, range_high=None, flags=frozenset()))
+
+
+def _multiple_of_limit(analyte: Analyte, case: Case) -> LabValue | None:
+    """A value as a multiple of the upper limit that its own laboratory reports."""
+    newest = max(values(analyte, case), key=lambda v: _recency(v, case), default=None)
+    if newest is None or not newest.high:
+        return None
+    low, high = newest.value.low / newest.high, newest.value.high / newest.high
+    return LabValue(analyte, Quantity(low, high, "1", newest.value.as_reported), newest.result)
+
+
+def band(lab: LabValue, child: bool) -> str:
+    """Where a value lies: critical_low, low, borderline_low, normal … critical_high.
+
+    The laboratory's flags and range come first. Adult limits are never applied to a child.
+    """
+    flags, analyte, value = lab.result.flags, lab.analyte, lab.value
+    if analyte.can_be_critical and "LL" in flags:
+        return "critical_low"
+    if analyte.can_be_critical and "HH" in flags:
+        return "critical_high"
+    if child:
+        return _by_laboratory(lab)
+    if analyte.critical.low(value):
+        return "critical_low"
+    if analyte.critical.high(value):
+        return "critical_high"
+    if analyte.action.low(value) and not _inside_own_range(lab):
+        return "low"
+    if analyte.action.high(value) and not _inside_own_range(lab):
+        return "high"
+    return _borderline(lab)
+
+
+def _by_laboratory(lab: LabValue) -> str:
+    flags = lab.result.flags
+    if "L" in flags or (lab.low is not None and lab.value.high < lab.low):
+        return "low"
+    if "H" in flags or (lab.high is not None and lab.value.low > lab.high):
+        return "high"
+    return "normal"
+
+
+def _inside_own_range(lab: LabValue) -> bool:
+    """The laboratory calls this value normal; a one-sided range speaks for its side only."""
+    below = lab.low is not None and lab.value.low >= lab.low
+    above = lab.high is not None and lab.value.high <= lab.high
+    if lab.low is None or lab.high is None:
+        return "N" in lab.result.flags
+    return below and above
+
+
+def _borderline(lab: LabValue) -> str:
+    low = lab.low if lab.low is not None else lab.analyte.reference[0]
+    high = lab.high if lab.high is not None else lab.analyte.reference[1]
+    if low is not None and lab.value.high < low:
+        return "borderline_low"
+    if high is not None and lab.value.low > high:
+        return "borderline_high"
+    return "normal"
+
+
+def is_child(case: Case) -> bool:
+    """Known to be under 18. An unknown age is not a child's, and not an adult's either."""
+    age = case["age"].value
+    return age is not None and age.high < 18
+
+
+def current_bands(case: Case) -> dict[str, tuple[LabValue, str]]:
+    """The newest value inside its window and its band, for every analyte with a readable result."""
+    found = {}
+    for analyte in case.knowledge.analytes.values():
+        lab = None if analyte.any_of else newest_value(analyte, case)
+        if lab is not None and _current(lab, analyte, case):
+            found[analyte.id] = (lab, band(lab, is_child(case)))
+    return found
+
+
+def _current(lab: LabValue, analyte: Analyte, case: Case) -> bool:
+    when = lab.result.when
+    return when is not None and when.within(max(analyte.look_back, CRITICAL_DAYS), case.today) is True
+
+
+def value_judge(analyte: Analyte) -> Callable[[Case], Finding]:
+    """The finding under an analyte's id: its newest value as a number."""
+
+    def judge(case: Case) -> Finding:
+        lab = newest_value(analyte, case)
+        if lab is None or not _current(lab, analyte, case):
+            return Finding(analyte.id, Presence.UNKNOWN, against=(lab.evidence,) if lab else ())
+        return Finding(analyte.id, Presence.PRESENT, (lab.evidence,), value=lab.value)
+
+    return judge
+
+
+def own_range_judge(analyte: Analyte) -> Callable[[Case], Finding]:
+    """The finding ``own_range_<id>``: the reporting laboratory calls the newest value normal."""
+    name = f"own_range_{analyte.id}"
+
+    def judge(case: Case) -> Finding:
+        lab = newest_value(analyte, case)
+        if lab is None or not _inside_own_range(lab):
+            return Finding(name, Presence.UNKNOWN)
+        return Finding(name, Presence.PRESENT, (lab.evidence,))
+
+    return judge
+
+
+def valid_judge(analyte: Analyte) -> Callable[[Case], Finding]:
+    """The finding ``valid_<id>``: a result that satisfies look-back and onset rules."""
+    name = f"valid_{analyte.id}"
+
+    def judge(case: Case) -> Finding:
+        if analyte.any_of:
+            return _any_valid(name, analyte, case)
+        lab = newest_value(analyte, case)
+        if lab is not None and still_counts(lab, case):
+            return Finding(name, Presence.PRESENT, (lab.evidence,))
+        known = "labs" in case.chart.complete or lab is not None
+        return Finding(name, Presence.ABSENT if known else Presence.UNKNOWN, against=(lab.evidence,) if lab else ())
+
+    return judge
+
+
+def _any_valid(name: str, analyte: Analyte, case: Case) -> Finding:
+    parts = []
+    for member, unless in analyte.any_of:
+        part = case[f"valid_{member}"]
+        if part.present and (unless is None or not unless(case).present):
+            return Finding(name, Presence.PRESENT, part.evidence)
+        parts.append(part)
+    unknown = all(part.presence is Presence.UNKNOWN for part in parts)
+    against = tuple(e for part in parts for e in part.evidence + part.against)
+    return Finding(name, Presence.UNKNOWN if unknown else Presence.ABSENT, against=against)
+
+
+def window(analyte: Analyte, case: Case) -> int:
+    """The look-back window in days, shortened where a modifier of the row holds."""
+    days = analyte.look_back
+    for formula, shorter in analyte.shorter:
+        if shorter < days and formula(case).present:
+            days = shorter
+    return days
+
+
+def still_counts(lab: LabValue, case: Case) -> bool:
+    """Final, after onset, inside the window, and nothing happened since that would change it."""
+    when = lab.result.when
+    days = window(lab.analyte, case)
+    if when is None or (days == 0 and case.today != when.last):
+        return False
+    if case.onset is None:
+        days //= 2
+    elif when.first < case.onset.first:
+        return False
+    return when.within(days, case.today) is True and not _overtaken(lab, case)
+
+
+def _overtaken(lab: LabValue, case: Case) -> bool:
+    drawn = lab.result.when
+    if drawn is None:
+        return True
+    for finding in case.knowledge.overtaken_by:
+        newest = case[finding].newest if case[finding].present else None
+        if newest is not None and newest.first > drawn.last:
+            return True
+    return any(
+        since is not None and since.first > drawn.last
+        for since in case.knowledge.medicine_changes(case, lab.analyte.id)
+    )

@@ -1,0 +1,272 @@
+"""The assessment: from a chart to everything that was found, weighed, shown and held back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+from cds_service.clinical import ranking
+from cds_service.clinical.chart import Chart, DataGap
+from cds_service.clinical.differential import Weighed, in_play_for, weigh
+from cds_service.clinical.findings import Case, Finding
+from cds_service.clinical.knowledge import CardDefinition, Caution, Knowledge, NoCardRule
+from cds_service.clinical.presence import Presence
+from cds_service.clinical.ranking import Circumstances, Shown
+from cds_service.clinical.workup import Plan, across_cards, plan
+
+SHORT_CARDS = frozenset({"TW21", "TW22"})
+EMERGENCY = frozenset(ranking.TIERS["T0"])
+# Cards of these tiers are dropped when every test they would suggest is already ordered.
+DROPPED_WHEN_PENDING = frozenset({"T3", "T4", "T5", "T6", "T7", "overlay"})
+
+
+Triggered = Mapping[str, tuple[Presence, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a site may set about the advice."""
+
+    quiet_under_days: int = 0
+    emergency_tier: bool = True
+    cards_off: frozenset[str] = frozenset()
+    order_intent: str = "order"
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One card on the ladder: whether its trigger held, and what became of it."""
+
+    card: CardDefinition
+    trigger: Presence
+    indicator: str = ""
+    outcome: str = "not triggered"  # shown, merged into …, held back: …
+
+
+@dataclass(frozen=True, slots=True)
+class CardPlan:
+    """One card to write: the merged definitions, lead first, with its workup."""
+
+    cards: tuple[CardDefinition, ...]
+    indicator: str
+    plan: Plan
+    hypotheses: tuple[Weighed, ...]
+    cautions: tuple[Caution, ...]
+    short: bool = False
+
+    @property
+    def name(self) -> str:
+        return "+".join(card.id for card in self.cards)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The whole reasoning over one chart; it is also the trace."""
+
+    case: Case
+    ladder: tuple[Rung, ...]
+    cards: tuple[CardPlan, ...]
+    differential: tuple[Weighed, ...]
+    silent_because: str = ""
+    rules: tuple[NoCardRule, ...] = ()
+    emergency_facts: tuple[Finding, ...] = ()  # when a site has switched the emergency tier off
+
+    @property
+    def today(self) -> date:
+        return self.case.today
+
+    @property
+    def gaps(self) -> tuple[DataGap, ...]:
+        return self.case.chart.gaps
+
+    @cached_property
+    def findings(self) -> Mapping[str, Finding]:
+        return self.case.judge_all()
+
+
+def reason(chart: Chart, today: date, knowledge: Knowledge, policy: Policy = Policy()) -> Assessment:
+    """Judge, weigh, rank and plan. A pure function: the same input gives the same assessment."""
+    case = Case(chart, today, knowledge)
+    if not case["twitch_current"].present:
+        return Assessment(case, (), (), (), _closed(case))
+    triggered = {card.id: trigger(card, case) for card in knowledge.cards.values()}
+    fired, held = _sift(triggered, case, policy)
+    shown = _rank(fired, case)
+    shown, held_later, plans = _without_pending(shown, fired, case)
+    held.update(held_later)
+    ladder = tuple(_rung(card, triggered[card.id], fired, held, shown) for card in knowledge.cards.values())
+    if not shown:
+        return Assessment(case, ladder, (), weigh(case), _silence(held, case), _rules(triggered, case))
+    differential = weigh(case)
+    on_show = {i for card in shown for i in card.ids}
+    hidden = [c for c, (presence, _) in triggered.items() if presence is Presence.PRESENT and c not in on_show]
+    cards = _write(shown, plans, hidden, differential, case)
+    emergency = () if policy.emergency_tier else _emergency_facts(triggered, case)
+    return Assessment(case, ladder, cards, differential, "", _rules(triggered, case), emergency)
+
+
+def _closed(case: Case) -> str:
+    if case["twitch_current"].presence is Presence.ABSENT:
+        return "Muscle twitching was charted, but the newest entry says that it has ended or was ruled out."
+    return "No muscle twitching is charted."
+
+
+def trigger(card: CardDefinition, case: Case) -> tuple[Presence, str]:
+    found = card.when(case).presence
+    if found is not Presence.PRESENT:
+        return found, ""
+    return found, next(level for when, level in card.indicator if when is None or when(case).present)
+
+
+def _rules(triggered: Triggered, case: Case) -> tuple[NoCardRule, ...]:
+    """The no-card rules that hold; some hold only while nothing they let through fires."""
+    firing = {card for card, (presence, _) in triggered.items() if presence is Presence.PRESENT}
+    return tuple(
+        rule
+        for rule in case.knowledge.no_card_rules
+        if rule.when(case).present and not (rule.alone and firing & rule.lets_through)
+    )
+
+
+def _sift(triggered: Triggered, case: Case, policy: Policy) -> tuple[dict[str, str], dict[str, str]]:
+    """The cards that fire, and the reason for each that is held back."""
+    rules = _rules(triggered, case)
+    fired: dict[str, str] = {}
+    held: dict[str, str] = {}
+    for card_id, (presence, indicator) in triggered.items():
+        if presence is not Presence.PRESENT:
+            continue
+        card = case.knowledge.cards[card_id]
+        suppressed = next((r for r in card.suppressed_when if r.when(case).present), None)
+        rule = next((r for r in rules if card_id not in r.lets_through), None)
+        if suppressed is not None:
+            held[card_id] = suppressed.because
+        elif rule is not None:
+            held[card_id] = f"{rule.id}: {rule.title}"
+        elif card_id in policy.cards_off:
+            held[card_id] = "switched off by this site"
+        elif card_id in EMERGENCY and not policy.emergency_tier:
+            held[card_id] = "the emergency tier is switched off by this site"
+        else:
+            fired[card_id] = indicator
+    return _fresh(fired, held, case, policy), held
+
+
+def _is_fresh(fired: Mapping[str, str], case: Case) -> bool:
+    """A fresh twitch with no card but the short one."""
+    rule = case.knowledge.short_card
+    return rule is not None and rule.when(case).present and not set(fired) & (rule.lets_through - SHORT_CARDS)
+
+
+def _fresh(fired: dict[str, str], held: dict[str, str], case: Case, policy: Policy) -> dict[str, str]:
+    """A fresh twitch with nothing else gets one short card, without orders, bloods or questions."""
+    if not _is_fresh(fired, case):
+        return fired
+    duration = case["duration_days"].value
+    quiet = duration is not None and duration.high < policy.quiet_under_days
+    for card in fired:
+        if quiet:
+            held[card] = "this site keeps fresh twitching quiet"
+        elif card not in SHORT_CARDS:
+            held[card] = "fresh twitching: no test and no question yet"
+    return {card: level for card, level in fired.items() if card not in held}
+
+
+def _rank(fired: Mapping[str, str], case: Case) -> tuple[Shown, ...]:
+    now = Circumstances(
+        drug_explains_lab=case["drug_explains_lab"].present,
+        core_bloods_for_a_cause=case["context_any"].present,
+        hyperexcitability_outranks_face=case["generalised_myokymia"].present,
+    )
+    return ranking.rank(fired, now)
+
+
+def _without_pending(
+    shown: tuple[Shown, ...], fired: dict[str, str], case: Case
+) -> tuple[tuple[Shown, ...], dict[str, str], dict[str, Plan]]:
+    """Drop cards whose every test is already ordered, and rank again without them."""
+    held: dict[str, str] = {}
+    while True:
+        plans = {card.name: plan([case.knowledge.cards[i] for i in card.ids], case) for card in shown}
+        idle = [card for card in shown if _nothing_left(card, plans[card.name], case)]
+        if not idle:
+            return shown, held, across_cards(plans)
+        for card in idle:
+            for card_id in card.ids:
+                held[card_id] = "N8: every test it would suggest is already ordered"
+                fired.pop(card_id)
+        shown = _rank(fired, case)
+
+
+def _nothing_left(card: Shown, planned: Plan, case: Case) -> bool:
+    definitions = [case.knowledge.cards[i] for i in card.ids]
+    if not planned.all_pending or any(d.tier not in DROPPED_WHEN_PENDING for d in definitions):
+        return False
+    return not any(case[ask].presence is Presence.UNKNOWN for d in definitions for ask in d.asks)
+
+
+def _rung(
+    card: CardDefinition,
+    triggered: tuple[Presence, str],
+    fired: Mapping[str, str],
+    held: Mapping[str, str],
+    shown: tuple[Shown, ...],
+) -> Rung:
+    presence, indicator = triggered
+    if presence is not Presence.PRESENT:
+        return Rung(card, presence)
+    if card.id in held:
+        return Rung(card, presence, indicator, f"held back: {held[card.id]}")
+    for one in shown:
+        if card.id in one.ids:
+            outcome = "shown" if one.ids[0] == card.id else f"merged into {one.ids[0]}"
+            return Rung(card, presence, indicator, outcome)
+    lead = shown[0].name if shown else ""
+    return Rung(card, presence, indicator, f"held back: {lead} comes first" if lead else "held back")
+
+
+def _silence(held: Mapping[str, str], case: Case) -> str:
+    return "; ".join(sorted(set(held.values()))) or "Nothing in the chart calls for advice now."
+
+
+def _write(
+    shown: tuple[Shown, ...],
+    plans: Mapping[str, Plan],
+    hidden: list[str],
+    differential: tuple[Weighed, ...],
+    case: Case,
+) -> tuple[CardPlan, ...]:
+    cards = []
+    for position, one in enumerate(shown):
+        definitions = tuple(case.knowledge.cards[i] for i in one.ids)
+        short = set(one.ids) <= SHORT_CARDS and _is_fresh(dict.fromkeys(one.ids, ""), case)
+        planned = Plan() if short else plans[one.name]
+        causes = _causes(definitions, hidden if position == 0 else [], differential, case)
+        cautions = tuple(
+            c for c in case.knowledge.cautions if c.about & planned.investigations and c.when(case).present
+        )
+        in_play = in_play_for(one.ids, causes, differential)
+        cards.append(CardPlan(definitions, one.indicator, planned, in_play, cautions, short))
+    return tuple(cards)
+
+
+def _causes(
+    definitions: tuple[CardDefinition, ...], hidden: list[str], differential: tuple[Weighed, ...], case: Case
+) -> list[str]:
+    """The hypotheses a card may name. Rank hides cards, never causes: the lead names the hidden cards' too."""
+    own = [h for d in definitions for h in d.hypotheses]
+    if not own:
+        return [w.hypothesis.id for w in differential]
+    return own + [h for card in hidden for h in case.knowledge.cards[card].hypotheses]
+
+
+def _emergency_facts(triggered: Mapping[str, tuple[Presence, str]], case: Case) -> tuple[Finding, ...]:
+    facts: dict[str, Finding] = {}
+    for card_id in EMERGENCY:
+        if card_id in triggered and triggered[card_id][0] is Presence.PRESENT:
+            for name in case.knowledge.cards[card_id].names:
+                if case[name].present:
+                    facts[name] = case[name]
+    return tuple(facts.values())

@@ -1,0 +1,271 @@
+"""A patient's record as the reasoning sees it: small frozen entries, raw FHIR left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple, TypeVar
+
+from cds_service.clinical.spans import Span
+
+USUAL_ROLES = frozenset(
+    # How closely a code carries a concept; DECISIONS of the content name any other role.
+    {"", "narrower", "finding counterpart", "POC whole blood", "deprecated", "legacy", "bilateral", "clinical form"}
+)
+
+
+class Match(NamedTuple):
+    """A coding of the record that is in a value set."""
+
+    concept: str
+    role: str
+    system: str
+    code: str
+
+
+class Site(NamedTuple):
+    """Where on the body: region (eyelid, face, tongue, neck, arm, trunk, leg), side, words."""
+
+    region: str
+    side: str  # left, right, both or "" when not said
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with its unit; a comparator makes it a bound (``<0.01`` is -inf to 0.01)."""
+
+    low: float
+    high: float
+    unit: str
+    as_reported: str
+
+    @property
+    def exact(self) -> bool:
+        return self.low == self.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One statement of the record."""
+
+    reference: str
+    title: str
+    codes: tuple[Match, ...] = ()
+    when: Span | None = None
+    texts: tuple[str, ...] = ()  # where curated phrases may be looked for
+    coded: bool = False  # a code says what it is; words then only count for what has no code
+    sites: tuple[Site, ...] = ()
+
+    def matches(self, concepts: frozenset[str], roles: frozenset[str] = USUAL_ROLES) -> tuple[Match, ...]:
+        return tuple(m for m in self.codes if m.concept in concepts and m.role in roles)
+
+
+class State(Enum):
+    CURRENT = "current"
+    ENDED = "ended"
+    REFUTED = "refuted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem(Entry):
+    """A Condition. ``when`` is its onset, else the day it was recorded."""
+
+    state: State
+    verification: str = ""
+    onset: Span | None = None
+    recorded: Span | None = None
+    ended: Span | None = None
+    severity: str = ""
+    this_encounter: bool = False
+
+    @property
+    def confirmed(self) -> bool:
+        """A provisional, differential or unconfirmed label is not; silence counts as confirmed."""
+        return self.verification not in ("provisional", "differential", "unconfirmed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result(Entry):
+    """An Observation, or one component of it."""
+
+    says: str = ""  # yes, no, normal, abnormal, unsure; "" when it only has a value
+    value: Quantity | None = None
+    value_codes: tuple[Match, ...] = ()
+    value_text: str = ""
+    examined: bool = False
+    final: bool = True
+    range_low: float | None = None
+    range_high: float | None = None
+    flags: frozenset[str] = frozenset()
+    grade: float | None = None  # muscle strength, 0 to 5
+    muscle: str = ""
+    remarks: str = ""  # notes on the sample, such as haemolysis
+    this_encounter: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(Entry):
+    """A DiagnosticReport. ``when`` is the day of the study."""
+
+    issued: Span | None = None
+    status: str = "final"
+    final: bool = True
+    conclusion: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Medicine(Entry):
+    """A MedicationRequest or MedicationStatement. ``when`` is its start."""
+
+    active: bool
+    ended: Span | None = None
+    mg_per_day: float | None = None
+    last_change: Span | None = None  # a later request for the same ingredient with a higher dose
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order(Entry):
+    """A ServiceRequest. ``when`` is the day it was written."""
+
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit(Entry):
+    """An Encounter. ``when`` is its start."""
+
+    status: str
+    ended: Span | None = None
+    this_one: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Procedure(Entry):
+    """A Procedure that was completed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relative(Entry):
+    """A condition of a relative. ``when`` stays empty."""
+
+    relation: str
+    age: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device(Entry):
+    """An implanted or carried device in use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allergy(Entry):
+    """An active allergy or intolerance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appointment(Entry):
+    """A booked future visit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Entry):
+    """One answered item of the structured history."""
+
+    item: str
+    values: tuple[str, ...] = ()
+    number: float | None = None
+    by_clinician: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """Who it is about. ``born`` is None when no birth date is on file."""
+
+    id: str
+    born: Span | None = None
+    sex: str = ""  # male, female or "" when not said
+    deceased: bool = False
+    interpreter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DataGap:
+    """Something the client had or was asked for and this service could not read."""
+
+    query: str
+    reason: str
+    count: int = 1
+
+
+EntryKind = TypeVar("EntryKind", bound=Entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """All readable, relevant entries of one patient.
+
+    ``answered`` names the prefetch queries that were answered; ``complete`` those of them whose
+    answer was not cut short, so that silence may mean something.
+    """
+
+    patient: Patient
+    entries: tuple[Entry, ...] = ()
+    answered: frozenset[str] = frozenset()
+    complete: frozenset[str] = frozenset()
+    gaps: tuple[DataGap, ...] = ()
+    encounter_known: bool = False
+    _by_kind: dict[type[Entry], tuple[Entry, ...]] = field(default_factory=dict, compare=False, repr=False)
+    _by_concept: dict[tuple[type[Entry], str], list[Entry]] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Sorted once, so that the order of resources in a request never changes an answer.
+        ordered = sorted(self.entries, key=lambda entry: (entry.reference, entry.title, repr(entry.codes)))
+        object.__setattr__(self, "entries", tuple(ordered))
+        by_kind: dict[type[Entry], list[Entry]] = {}
+        for entry in ordered:
+            by_kind.setdefault(type(entry), []).append(entry)
+            for concept in {match.concept for match in entry.codes}:
+                self._by_concept.setdefault((type(entry), concept), []).append(entry)
+            if isinstance(entry, Result):
+                own = {match.concept for match in entry.codes}
+                for concept in {match.concept for match in entry.value_codes} - own:
+                    self._by_concept.setdefault((Result, concept), []).append(entry)
+        self._by_kind.update({kind: tuple(found) for kind, found in by_kind.items()})
+
+    def all(self, kind: type[EntryKind]) -> tuple[EntryKind, ...]:
+        return self._by_kind.get(kind, ())  # type: ignore[return-value]
+
+    def about(self, kind: type[EntryKind], concepts: frozenset[str]) -> Iterator[EntryKind]:
+        """Entries of a kind that carry one of these concepts, each once."""
+        if len(concepts) == 1:
+            (concept,) = concepts
+            yield from self._by_concept.get((kind, concept), ())  # type: ignore[misc]
+            return
+        seen: set[int] = set()
+        for concept in sorted(concepts):
+            for entry in self._by_concept.get((kind, concept), ()):
+                if id(entry) not in seen:
+                    seen.add(id(entry))
+                    yield entry  # type: ignore[misc]
+
+
+QUERIES: Mapping[str, str] = {
+    # The prefetch queries and what they ask for; clients' own key names work as well.
+    "patient": "Patient",
+    "conditions": "Condition",
+    "labs": "Observation",
+    "findings": "Observation",
+    "medications": "MedicationRequest",
+    "reports": "DiagnosticReport",
+    "vitals": "Observation",
+    "encounters": "Encounter",
+    "orders": "ServiceRequest",
+    "answers": "QuestionnaireResponse",
+    "procedures": "Procedure",
+    "family": "FamilyMemberHistory",
+    "devices": "Device",
+    "statements": "MedicationStatement",
+}

@@ -1,0 +1,256 @@
+"""A finding: present, absent or unknown, with the evidence that makes it so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from cds_service.clinical.chart import Chart, Entry, Quantity, Site
+from cds_service.clinical.presence import Presence
+from cds_service.clinical.spans import Span
+from cds_service.clinical.words import Heard
+
+if TYPE_CHECKING:
+    from cds_service.clinical.analytes import LabValue
+    from cds_service.clinical.knowledge import Knowledge
+
+ACUTE_DAYS = 3  # 72 hours, in calendar days because records often carry only dates
+ACUTE_DAYS_IN_ENCOUNTER = 7
+CHRONIC_GAP_DAYS = 14  # a lasting sign is not gone because one look the week after missed it
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a finding is what it is: the resource, its words, its date and its value."""
+
+    reference: str
+    title: str
+    when: Span | None = None
+    value: str = ""
+
+    @classmethod
+    def of(cls, entry: Entry, value: str = "") -> Evidence:
+        return cls(entry.reference, entry.title, entry.when, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict on one patient."""
+
+    id: str
+    presence: Presence
+    evidence: tuple[Evidence, ...] = ()
+    against: tuple[Evidence, ...] = ()  # charted, but too old or contradicted by newer evidence
+    denied: tuple[Evidence, ...] = ()  # every documented absence, however old
+    value: Quantity | None = None
+    sites: tuple[Site, ...] = ()
+
+    @property
+    def present(self) -> bool:
+        return self.presence is Presence.PRESENT
+
+    @property
+    def newest(self) -> Span | None:
+        return max((e.when for e in self.evidence if e.when), key=lambda w: w.last, default=None)
+
+
+class Statement(NamedTuple):
+    """One thing the record says for or against a finding, before it is weighed."""
+
+    evidence: Evidence
+    when: Span | None
+    standing: bool = False  # a current problem: it counts while it is current
+    this_encounter: bool = False
+    sites: tuple[Site, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How long statements about a finding count, in days."""
+
+    present: int | None = None
+    absent: int | None = 90
+    acute: bool = False
+    lasting: bool = False
+    before_onset: int | None = None  # older than this before onset is pre-existing; None: always counts
+    absent_after_onset: bool = False
+
+
+Observer = Callable[["Case"], Iterable[Statement]]
+Judge = Callable[["Case"], Finding]
+
+
+@dataclass(frozen=True)
+class FindingDefinition:
+    """A finding as the content defines it, compiled."""
+
+    id: str
+    title: str
+    kind: str
+    judge: Judge
+    concepts: frozenset[str] = frozenset()  # of problems and results; without any, words may always speak
+
+
+class Case:
+    """One patient on one day: the chart, and every finding judged so far."""
+
+    def __init__(self, chart: Chart, today: date, knowledge: Knowledge) -> None:
+        self.chart = chart
+        self.today = today
+        self.knowledge = knowledge
+        self._judged: dict[str, Finding] = {}
+
+    def __getitem__(self, finding: str) -> Finding:
+        found = self._judged.get(finding)
+        if found is None:
+            found = self._judged[finding] = self.knowledge.findings[finding].judge(self)
+        return found
+
+    def judge_all(self) -> Mapping[str, Finding]:
+        return {finding: self[finding] for finding in sorted(self.knowledge.findings)}
+
+    @cached_property
+    def onset(self) -> Span | None:
+        """When the twitching began, if the record states it. A charting date is no onset."""
+        return self.knowledge.gate.stated_onset(self)
+
+    @cached_property
+    def heard(self) -> Mapping[str, tuple[tuple[Entry, Heard], ...]]:
+        """What the texts of the record say, by finding."""
+        said: dict[str, list[tuple[Entry, Heard]]] = {}
+        for entry in self.chart.entries:
+            for text in entry.texts:
+                for heard in self.knowledge.phrase_book.listen(text):
+                    if not self._may_speak(entry, heard.finding):
+                        continue
+                    said.setdefault(heard.finding, []).append((entry, heard))
+        return {finding: tuple(pairs) for finding, pairs in said.items()}
+
+    def _may_speak(self, entry: Entry, finding: str) -> bool:
+        """Where a code says what an entry is, its words count only for findings that have no code."""
+        if not entry.coded:
+            return True
+        definition = self.knowledge.findings.get(finding)
+        return definition is None or not definition.concepts
+
+    @cached_property
+    def bands(self) -> Mapping[str, tuple[LabValue, str]]:
+        """The newest value in its window and its band, for every analyte that has one."""
+        from cds_service.clinical.analytes import current_bands
+
+        return current_bands(self)
+
+
+def settle(
+    finding: str, present: Iterable[Statement], absent: Iterable[Statement], window: Window, case: Case
+) -> Finding:
+    """Weigh what the record says: the newest dated evidence wins, presence on the same day.
+
+    Too old for the window, or from before the twitching, is kept as evidence against.
+    """
+    absent = list(absent)
+    shown, aged = _sort_out(present, lambda s: _shows(s, window, case))
+    denied, _ = _sort_out(absent, lambda s: _denies(s, window, case))
+    every_denial = _evidence(absent)
+    if shown and denied and _cancelled(shown, denied, window):
+        aged, shown = aged + shown, []
+    if shown:
+        newest_first = sorted(shown, key=_recency, reverse=True)
+        return Finding(
+            finding,
+            Presence.PRESENT,
+            _evidence(newest_first),
+            _evidence(aged),
+            every_denial,
+            sites=tuple(dict.fromkeys(site for s in newest_first for site in s.sites)),
+        )
+    if denied:
+        newest_first = sorted(denied, key=_recency, reverse=True)
+        return Finding(finding, Presence.ABSENT, _evidence(newest_first), _evidence(aged), every_denial)
+    return Finding(finding, Presence.UNKNOWN, (), _evidence(aged), every_denial)
+
+
+def _sort_out(
+    statements: Iterable[Statement], counts: Callable[[Statement], bool]
+) -> tuple[list[Statement], list[Statement]]:
+    kept: list[Statement] = []
+    dropped: list[Statement] = []
+    for statement in statements:
+        (kept if counts(statement) else dropped).append(statement)
+    return kept, dropped
+
+
+def _shows(statement: Statement, window: Window, case: Case) -> bool:
+    when = statement.when
+    if window.acute:
+        if when is None:
+            return False
+        if when.within(ACUTE_DAYS, case.today):
+            return True
+        return statement.this_encounter and when.within(ACUTE_DAYS_IN_ENCOUNTER, case.today) is True
+    if statement.standing or when is None:
+        return True
+    if window.present is not None and when.within(window.present, case.today) is False:
+        return False
+    return not _pre_existing(when, window, case)
+
+
+def _pre_existing(when: Span, window: Window, case: Case) -> bool:
+    if window.before_onset is None or case.onset is None:
+        return False
+    return when.last < case.onset.shifted(-window.before_onset).first
+
+
+def _denies(statement: Statement, window: Window, case: Case) -> bool:
+    """Undated documentation can show presence, never absence."""
+    when = statement.when
+    if statement.standing:
+        return True
+    if when is None:
+        return False
+    days = ACUTE_DAYS if window.acute else window.absent
+    if days is not None and when.within(days, case.today) is not True:
+        return False
+    if window.absent_after_onset and case.onset is not None:
+        return when.first >= case.onset.first
+    return True
+
+
+def _cancelled(shown: list[Statement], denied: list[Statement], window: Window) -> bool:
+    """Whether the newest denial takes back the newest presence."""
+    newest, denial = max(shown, key=_recency), max(denied, key=_recency)
+    if newest.when is None or denial.when is None:
+        return newest.when is None and denial.when is not None and not newest.standing
+    if not window.lasting:
+        return denial.when.last > newest.when.last
+    regions = {site.region for s in shown for site in s.sites}
+    looked_at = {site.region for site in denial.sites}
+    return (denial.when.last - newest.when.last).days >= CHRONIC_GAP_DAYS and (
+        not regions or not looked_at or regions <= looked_at
+    )
+
+
+def _recency(statement: Statement) -> tuple[date, str, str]:
+    when = statement.when.last if statement.when else date.min
+    return when, statement.evidence.reference, statement.evidence.value
+
+
+def _evidence(statements: Iterable[Statement]) -> tuple[Evidence, ...]:
+    return tuple(dict.fromkeys(statement.evidence for statement in statements))
+
+
+def merged(finding: str, presence: Presence, parts: Iterable[Finding]) -> Finding:
+    """A finding made of others: it carries the evidence of the parts that decide it."""
+    evidence: dict[Evidence, None] = {}
+    sites: dict[Site, None] = {}
+    for part in parts:
+        evidence.update(dict.fromkeys(part.evidence))
+        sites.update(dict.fromkeys(part.sites))
+    return Finding(finding, presence, tuple(evidence), sites=tuple(sites))
+
+
+def renamed(finding: Finding, new_id: str) -> Finding:
+    return replace(finding, id=new_id)

@@ -1,0 +1,144 @@
+"""Named functions about laboratory results and measurements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cds_service import units
+from cds_service.clinical.analytes import CRITICAL_DAYS, NORMAL_BANDS, LabValue, band, is_child, newest_value, values
+from cds_service.clinical.chart import Result
+from cds_service.clinical.findings import Evidence, Finding, Judge
+from cds_service.clinical.formula import compile_formula
+from cds_service.clinical.functions.registry import Parameters, named
+from cds_service.clinical.presence import Presence
+from cds_service.clinical.spans import days_of
+
+if TYPE_CHECKING:
+    from cds_service.clinical.findings import Case
+
+
+@named
+def critical_results(finding: str, with_: Parameters) -> Judge:
+    """A newest value beyond its critical limit, flagged critical by the laboratory, or critical with a sign."""
+    collected = days_of(with_.get("collected_within", f"{CRITICAL_DAYS} days"))
+    also = [(compile_formula(row["when"]), row["analyte"]) for row in with_.get("also", ())]
+
+    def judge(case: Case) -> Finding:
+        found: dict[str, LabValue] = {}
+        for analyte, (lab, where) in case.bands.items():
+            recent = lab.result.when is not None and lab.result.when.within(collected, case.today)
+            if lab.analyte.can_be_critical and where.startswith("critical") and recent:
+                found[analyte] = lab
+        for formula, analyte in also:
+            value = newest_value(case.knowledge.analytes[analyte], case)
+            when = value.result.when if value is not None else None
+            if value is not None and when is not None and when.within(collected, case.today) and formula(case).present:
+                found[analyte] = value
+        return _of_values(finding, found, case)
+
+    return judge
+
+
+def _of_values(finding: str, found: dict[str, LabValue], case: Case) -> Finding:
+    if found:
+        dangerous_first = sorted(found.values(), key=lambda lab: (lab.analyte.danger, lab.analyte.id))
+        return Finding(finding, Presence.PRESENT, tuple(lab.evidence for lab in dangerous_first))
+    return Finding(finding, Presence.ABSENT if "labs" in case.chart.complete else Presence.UNKNOWN)
+
+
+@named
+def result_after(finding: str, with_: Parameters) -> Judge:
+    """Companion results were collected on or after the day of another result."""
+    wanted, after = tuple(with_["analytes"]), with_["after"]
+
+    def judge(case: Case) -> Finding:
+        first = newest_value(case.knowledge.analytes[after], case)
+        if first is None or first.result.when is None:
+            return Finding(finding, Presence.UNKNOWN)
+        found = []
+        for analyte in wanted:
+            alternatives = [analyte] if isinstance(analyte, str) else analyte
+            later = [
+                lab
+                for name in alternatives
+                for lab in values(case.knowledge.analytes[name], case)
+                if lab.result.when is not None and lab.result.when.last >= first.result.when.first
+            ]
+            if not later:
+                complete = "labs" in case.chart.complete
+                return Finding(finding, Presence.ABSENT if complete else Presence.UNKNOWN)
+            found.append(max(later, key=lambda lab: lab.result.reference))
+        return Finding(finding, Presence.PRESENT, tuple(lab.evidence for lab in found))
+
+    return judge
+
+
+@named
+def normal_once(finding: str, with_: Parameters) -> Judge:
+    """Each analyte has a result from after the stated onset, and its newest one is normal."""
+    groups = [[name] if isinstance(name, str) else list(name) for name in with_["analytes"]]
+
+    def judge(case: Case) -> Finding:
+        evidence = []
+        for group in groups:
+            newest = [newest_value(case.knowledge.analytes[name], case) for name in group]
+            normal = [lab for lab in newest if lab is not None and _normal_since_onset(lab, case)]
+            if not normal:
+                return Finding(finding, Presence.UNKNOWN)
+            evidence.append(normal[0].evidence)
+        return Finding(finding, Presence.PRESENT, tuple(evidence))
+
+    return judge
+
+
+def _normal_since_onset(lab: LabValue, case: Case) -> bool:
+    when = lab.result.when
+    after_onset = case.onset is not None and when is not None and when.first >= case.onset.first
+    return after_onset and band(lab, is_child(case)) in NORMAL_BANDS
+
+
+@named
+def repeated_results(finding: str, with_: Parameters) -> Judge:
+    """Two results beyond a limit, some time apart, so that one bad day is not taken for a state."""
+    name, apart = with_["analyte"], days_of(with_["apart_at_least"])
+    below, above = (units.split(with_[word])[0] if word in with_ else None for word in ("below", "above"))
+
+    def judge(case: Case) -> Finding:
+        beyond = [
+            lab
+            for lab in values(case.knowledge.analytes[name], case)
+            if (below is not None and lab.value.high < below) or (above is not None and lab.value.low > above)
+        ]
+        days = [lab.result.when for lab in beyond if lab.result.when is not None]
+        if days and (max(days).last - min(days).first).days >= apart:
+            return Finding(finding, Presence.PRESENT, tuple(lab.evidence for lab in beyond))
+        return Finding(finding, Presence.UNKNOWN)
+
+    return judge
+
+
+_WEIGHT = frozenset({"body_weight"})
+
+
+@named
+def weight_falls(finding: str, with_: Parameters) -> Judge:
+    """Body weight fell by a share of itself within a time."""
+    share, over = units.split(str(with_["by"]))[0] / 100, days_of(with_["over"])
+
+    def judge(case: Case) -> Finding:
+        weights = []
+        for result in case.chart.about(Result, _WEIGHT):
+            kilograms = units.general(result.value.low, result.value.unit, "kg") if result.value else None
+            if kilograms and result.when is not None and result.final:
+                weights.append((result.when, kilograms, result))
+        if not weights:
+            return Finding(finding, Presence.UNKNOWN)
+        newest = max(weights, key=lambda w: (w[0], w[2].reference))
+        for when, kilograms, result in weights:
+            since = (newest[0].last - when.last).days
+            if 0 < since <= over and newest[1] <= kilograms * (1 - share):
+                evidence = (Evidence.of(newest[2], f"{newest[1]:.1f} kg"), Evidence.of(result, f"{kilograms:.1f} kg"))
+                return Finding(finding, Presence.PRESENT, evidence)
+        return Finding(finding, Presence.UNKNOWN)
+
+    return judge

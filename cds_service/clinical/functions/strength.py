@@ -1,0 +1,129 @@
+"""Named functions about graded strength and the neurological examination."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from cds_service import units
+from cds_service.clinical.chart import Result
+from cds_service.clinical.findings import Evidence, Finding, Judge, merged
+from cds_service.clinical.formula import compile_formula, named_in
+from cds_service.clinical.functions.registry import Parameters, days_or_none, named
+from cds_service.clinical.presence import Presence
+from cds_service.clinical.spans import Span, days_of
+
+if TYPE_CHECKING:
+    from cds_service.clinical.findings import Case
+
+
+def _grades(case: Case) -> Iterator[list[Result]]:
+    """Dated strength grades by muscle and side, oldest first."""
+    by_muscle: dict[tuple[str, frozenset[tuple[str, str]]], list[Result]] = {}
+    for result in case.chart.all(Result):
+        if result.grade is not None and result.when is not None:
+            key = (result.muscle, frozenset((s.region, s.side) for s in result.sites))
+            by_muscle.setdefault(key, []).append(result)
+    for key in sorted(by_muscle, key=repr):
+        yield sorted(by_muscle[key], key=lambda r: (r.when.last if r.when else case.today, r.reference))
+
+
+@named
+def power_falls(finding: str, with_: Parameters) -> Judge:
+    """Two dated grades of one muscle, the newer one lower; absent when grades hold steady."""
+    by = units.split(with_.get("by", "0.5 grade"))[0]
+    least, most = days_of(with_.get("apart_at_least", "0 days")), days_or_none(with_, "apart_at_most")
+    recent, steady = days_or_none(with_, "newest_within"), days_or_none(with_, "steady_over")
+    from_full = bool(with_.get("from_full", False))
+
+    def judge(case: Case) -> Finding:
+        held = None
+        for older, newer in ((a, b) for grades in _grades(case) for a, b in combinations(grades, 2)):
+            if older.grade is None or newer.grade is None or older.when is None or newer.when is None:
+                continue
+            apart = (newer.when.last - older.when.last).days
+            in_time = recent is None or newer.when.within(recent, case.today) is True
+            fell = newer.grade <= older.grade - by and newer.grade < 5 and (older.grade == 5 or not from_full)
+            if fell and apart >= least and (most is None or apart <= most) and in_time:
+                evidence = tuple(Evidence.of(r, f"grade {r.grade:g} of 5") for r in (newer, older))
+                return Finding(finding, Presence.PRESENT, evidence, sites=newer.sites)
+            if steady is not None and apart >= steady and newer.grade >= older.grade:
+                held = newer
+        if held is not None:
+            return Finding(finding, Presence.ABSENT, (Evidence.of(held, f"grade {held.grade:g} of 5"),))
+        return Finding(finding, Presence.UNKNOWN)
+
+    return judge
+
+
+@named
+def examination(finding: str, with_: Parameters) -> Judge:
+    """All parts documented as required, after onset and close together; abnormal parts make it absent."""
+    parts = [compile_formula(part) for part in with_.get("parts", ())]
+    unless = tuple(with_.get("unless", ()))
+    apart = days_of(with_.get("apart_at_most", "14 days"))
+    counts_for = days_of(with_.get("counts_for", "90 days"))
+    if_weak = days_of(with_.get("if_weakness_reported", with_.get("counts_for", "90 days")))
+    no_onset = days_of(with_.get("if_onset_unknown", with_.get("counts_for", "90 days")))
+    whole = tuple(with_.get("whole", ()))
+    examined = sorted({*whole, *named_in(list(with_.get("parts", ())))})
+
+    def in_time(when: Span | None, case: Case) -> bool:
+        days = if_weak if case["weak_reported"].present else counts_for
+        if case.onset is None:
+            days = min(days, no_onset)
+        elif when is not None and when.first < case.onset.first:
+            return False
+        return when is not None and when.within(days, case.today) is True
+
+    def judge(case: Case) -> Finding:
+        abnormal = [case[sign] for sign in unless if case[sign].present]
+        if abnormal:
+            return merged(finding, Presence.ABSENT, abnormal)
+        stated = [case[name] for name in whole if case[name].present and in_time(case[name].newest, case)]
+        if stated:
+            return merged(finding, Presence.PRESENT, stated)
+        found = [part(case) for part in parts]
+        earlier = tuple(dict.fromkeys(e for name in examined for e in (*case[name].denied, *case[name].evidence)))
+        if not found or not all(f.present and in_time(f.newest, case) for f in found):
+            return Finding(finding, Presence.UNKNOWN, against=earlier)
+        days = [f.newest.last for f in found if f.newest]
+        if (max(days) - min(days)).days > apart:
+            return Finding(finding, Presence.UNKNOWN)
+        return merged(finding, Presence.PRESENT, found)
+
+    return judge
+
+
+@named
+def explained_by_earlier(finding: str, with_: Parameters) -> Judge:
+    """An older diagnosis explains a sign that was already charted near it; a new sign is not explained."""
+    signs = tuple(with_["signs"])
+    diagnosed = compile_formula({"of_codes": {"problem": list(with_["diagnoses"]), "state": "ever"}})
+    before, new_after = days_of(with_.get("before", "30 days")), days_of(with_.get("new_after", "90 days"))
+
+    def judge(case: Case) -> Finding:
+        diagnosis = diagnosed(case)
+        if not diagnosis.present:
+            known = "conditions" in case.chart.complete
+            return Finding(finding, Presence.ABSENT if known else Presence.UNKNOWN)
+        first = min((e.when for e in diagnosis.evidence if e.when), default=None)
+        # Old examinations count here, although they are too old to show the sign today.
+        seen = [
+            e.when
+            for sign in signs
+            for e in (*case[sign].evidence, *case[sign].against)
+            if case[sign].present and e.when
+        ]
+        if first is None or not seen:
+            return Finding(finding, Presence.UNKNOWN)
+        oldest, newest = min(seen), max(seen)
+        lasted = (newest.last - oldest.first).days >= new_after
+        if lasted and (oldest.first - first.last).days >= before:
+            return merged(finding, Presence.PRESENT, [diagnosis])
+        looked = [e.when for sign in signs for e in case[sign].denied if e.when]
+        free_between = any(first.last < day.first < oldest.first for day in looked)
+        return Finding(finding, Presence.ABSENT if free_between else Presence.UNKNOWN, diagnosis.evidence)
+
+    return judge

@@ -1,0 +1,146 @@
+"""Named functions about studies, reports, contacts and what is still unknown."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from cds_service.clinical.chart import Entry, Order, Procedure, Report, Visit
+from cds_service.clinical.findings import Evidence, Finding, Judge
+from cds_service.clinical.formula import compile_formula
+from cds_service.clinical.functions.registry import Parameters, days_or_none, named
+from cds_service.clinical.presence import Presence
+from cds_service.clinical.spans import Span, days_of
+from cds_service.clinical.words import fold
+
+if TYPE_CHECKING:
+    from cds_service.clinical.findings import Case
+
+
+def _studies(case: Case, concepts: frozenset[str], procedures: frozenset[str]) -> list[Entry]:
+    reports: list[Entry] = [r for r in case.chart.about(Report, concepts) if r.final and r.when is not None]
+    done: list[Entry] = [p for p in case.chart.about(Procedure, procedures) if p.when is not None]
+    return sorted(reports + done, key=lambda e: (e.when.last if e.when else case.today.min, e.reference), reverse=True)
+
+
+@named
+def study_counts(finding: str, with_: Parameters) -> Judge:
+    """A study that needs no repeat: late enough after onset, recent enough, and no new sign since."""
+    concepts = frozenset(with_["study"])
+    procedures = frozenset(with_.get("procedures", ()))
+    not_named = tuple(fold(words) for words in with_.get("not_named", ()))
+    full, early = days_of(with_["for"]), days_of(with_["early_for"])
+    early_before = days_of(with_["early_before"])
+    void_by, progression = tuple(with_.get("void_by", ())), days_or_none(with_, "with_progression")
+
+    def judge(case: Case) -> Finding:
+        studies = [
+            study
+            for study in _studies(case, concepts, procedures)
+            if not any(w in fold(study.title) for w in not_named)
+        ]
+        if not studies:
+            known = "reports" in case.chart.complete
+            return Finding(finding, Presence.ABSENT if known else Presence.UNKNOWN)
+        study = studies[0]
+        when = study.when
+        if when is None:
+            return Finding(finding, Presence.UNKNOWN)
+        days = full
+        if case.onset is None or (when.last - case.onset.first).days < early_before:
+            days = early
+        if case["weak_progressive"].present and progression is not None:
+            days = min(days, progression)
+        since = [name for name in void_by if _newly_charted(case[name], when)]
+        counts = when.within(days, case.today) is True and not since
+        evidence = (Evidence.of(study),)
+        return Finding(finding, Presence.of(counts), evidence)
+
+    return judge
+
+
+def _newly_charted(sign: Finding, when: Span) -> bool:
+    """The sign was first charted after the study."""
+    dates = [e.when for e in sign.evidence if e.when is not None]
+    return sign.present and bool(dates) and min(dates).first > when.last
+
+
+@named
+def imaged(finding: str, with_: Parameters) -> Judge:
+    """A level was imaged inside the window and after the deficit began."""
+    concepts, procedures = frozenset(with_["studies"]), frozenset(with_.get("procedures", ()))
+    within, after = days_of(with_["within"]), tuple(with_.get("after", ()))
+    shorter = [(compile_formula(row["when"]), days_of(row["to"])) for row in with_.get("shorter", ())]
+
+    def judge(case: Case) -> Finding:
+        days = min([within, *(to for formula, to in shorter if formula(case).present)])
+        began = min((day for day in (_first_charted(case[name]) for name in after) if day), default=None)
+        for study in _studies(case, concepts, procedures):
+            if study.when is None or study.when.within(days, case.today) is not True:
+                continue
+            if began is None or study.when.last >= began:
+                return Finding(finding, Presence.PRESENT, (Evidence.of(study),))
+        known = "reports" in case.chart.complete
+        return Finding(finding, Presence.ABSENT if known else Presence.UNKNOWN)
+
+    return judge
+
+
+def _first_charted(finding: Finding) -> date | None:
+    dates = [e.when.first for e in finding.evidence if e.when is not None]
+    return min(dates, default=None) if finding.present else None
+
+
+@named
+def reviewed_after(finding: str, with_: Parameters) -> Judge:
+    """After an abnormal report there was a specialist contact, a referral or a plan."""
+    results = tuple(with_["results"])
+    visits, orders = frozenset(with_.get("visits", ())), frozenset(with_.get("orders", ()))
+    names = tuple(fold(name) for name in with_.get("names", ()))
+
+    def judge(case: Case) -> Finding:
+        days = [case[name].newest for name in results if case[name].present]
+        dated = [day for day in days if day is not None]
+        if not dated:
+            return Finding(finding, Presence.UNKNOWN)
+        report_day = max(dated).last
+        contacts: list[Entry] = [
+            v for v in case.chart.all(Visit)
+            if v.status in ("finished", "in-progress") and v.when is not None and v.when.last > report_day
+            and _about(v, visits, names)
+        ]  # fmt: skip
+        contacts += [
+            o for o in case.chart.all(Order)
+            if o.status in ("active", "completed") and o.when is not None and o.when.last >= report_day
+            and any(m.concept in orders for m in o.codes)
+        ]  # fmt: skip
+        if contacts:
+            return Finding(finding, Presence.PRESENT, tuple(Evidence.of(c) for c in contacts))
+        known = {"encounters", "orders"} <= case.chart.complete
+        return Finding(finding, Presence.ABSENT if known else Presence.UNKNOWN)
+
+    return judge
+
+
+def _about(entry: Entry, concepts: frozenset[str], names: tuple[str, ...]) -> bool:
+    return any(m.concept in concepts for m in entry.codes) or any(name in fold(entry.title) for name in names)
+
+
+@named
+def recheck_due(finding: str, with_: Parameters) -> Judge:
+    """The last normal examination is older than the interval of re-evaluation.yaml."""
+
+    def judge(case: Case) -> Finding:
+        dates = {e.when for name in with_["examined"] if case[name].present for e in case[name].evidence if e.when}
+        if not dates:
+            return Finding(finding, Presence.UNKNOWN)
+        row, duration = case.knowledge.recheck_for(case), case["duration_days"].value
+        over = row is not None and row.ends_after is not None and duration is not None and duration.low > row.ends_after
+        if row is None or row.after is None or over or case["followup_booked"].present:
+            return Finding(finding, Presence.ABSENT)
+        interval = row.then if len(dates) > 1 and row.then is not None else row.after
+        last = max(dates)
+        due = (case.today - last.last).days >= interval
+        return Finding(finding, Presence.of(due), (Evidence("", "last examination", last),))
+
+    return judge

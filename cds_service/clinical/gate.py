@@ -1,0 +1,180 @@
+"""The entry gate: is muscle twitching charted, since when, and is it still a live question?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from cds_service.clinical.chart import Answer, Entry, Problem, Quantity, Result, State, Visit
+from cds_service.clinical.findings import Evidence, Finding
+from cds_service.clinical.presence import Presence
+from cds_service.clinical.spans import Span
+
+if TYPE_CHECKING:
+    from cds_service.clinical.findings import Case
+
+TWITCHING_WORDS = "twitching_words"  # the concept under which intake files the words of the gate
+GATE_ROLES = frozenset({"", "narrower", "words"})
+SITE_ITEM = "site.where"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """entry-gate.yaml, compiled."""
+
+    concepts: frozenset[str]
+    stems: re.Pattern[str]  # words that name twitching by themselves
+    moving: re.Pattern[str]  # words that name it only beside a body word
+    blocked: re.Pattern[str]
+    neighbours: tuple[tuple[str, str], ...]
+    observed_within: int
+    stale_after: int
+    contact_within: int
+
+    @property
+    def all_concepts(self) -> frozenset[str]:
+        return self.concepts | {TWITCHING_WORDS}
+
+    def may_speak_of_twitching(self, text: str) -> bool:
+        """A first, cheap look at a text, before negation is considered."""
+        return bool(self.stems.search(text) or self.moving.search(text))
+
+    def statements(self, case: Case) -> Iterator[tuple[Entry, bool]]:
+        """Every statement about twitching: the entry, and whether it says that it is there."""
+        for problem in case.chart.about(Problem, self.all_concepts):
+            if problem.matches(self.all_concepts, GATE_ROLES):
+                yield problem, problem.state is State.CURRENT
+        for result in case.chart.about(Result, self.all_concepts):
+            says = self._says(result)
+            recent = result.when is not None and result.when.within(self.observed_within, case.today) is not False
+            if says is False or (says and recent):
+                yield result, says
+        for visit in case.chart.about(Visit, self.all_concepts):
+            if visit.matches(self.all_concepts, GATE_ROLES) and visit.status in ("in-progress", "arrived", "triaged"):
+                yield visit, True
+        for answer in case.chart.all(Answer):
+            when = answer.when if answer.item == SITE_ITEM and answer.values else None
+            if when is not None and when.within(self.observed_within, case.today):
+                yield answer, True
+
+    def _says(self, result: Result) -> bool | None:
+        """Whether a result says that there is twitching: by its value, or because its value is twitching."""
+        if any(m.concept in self.concepts and m.role in GATE_ROLES for m in result.value_codes):
+            return True
+        if not result.matches(self.all_concepts, GATE_ROLES):
+            return None
+        return {"yes": True, "no": False}.get(result.says)
+
+    def stated_onset(self, case: Case) -> Span | None:
+        """The earliest onset that is stated for it: on the form, else on a current problem."""
+        dated = [a for a in case.chart.all(Answer) if a.item == "onset.date" and a.values]
+        if dated:
+            newest = max(dated, key=lambda a: (a.when.last if a.when else case.today.min, a.reference))
+            onset = Span.parse(newest.values[0])
+            if onset is not None:
+                return onset
+        stated = [
+            entry.onset
+            for entry, says in self.statements(case)
+            if says and isinstance(entry, Problem) and entry.onset is not None
+        ]
+        return min(stated, default=None)
+
+
+def charted_twitching(case: Case) -> Finding:
+    """Present when the newest statement says so; absent when the newest takes it back."""
+    statements = list(case.knowledge.gate.statements(case))
+    says = [entry for entry, there in statements if there]
+    denies = [entry for entry, there in statements if not there]
+    if not says:
+        presence = Presence.ABSENT if denies else Presence.UNKNOWN
+        return Finding("twitch_current", presence, tuple(map(Evidence.of, denies)))
+    standing = any(isinstance(entry, Problem | Visit) for entry in says)
+    newest_denial = max((_charted(entry) for entry in denies), default=None)
+    newest = max((_charted(entry) for entry in says), default=None)
+    if not standing and newest_denial and newest and newest_denial > newest:
+        return Finding("twitch_current", Presence.ABSENT, tuple(map(Evidence.of, denies)))
+    newest_first = sorted(says, key=lambda e: (_charted(e), e.reference), reverse=True)
+    return Finding("twitch_current", Presence.PRESENT, tuple(map(Evidence.of, newest_first)))
+
+
+def _charted(entry: Entry) -> date:
+    """The day on which a statement was made: recording and onset both count as signs of life."""
+    spans = (entry.when, getattr(entry, "recorded", None), getattr(entry, "ended", None))
+    return max((span.last for span in spans if span), default=date.min)
+
+
+def ended_twitching(case: Case) -> Finding:
+    """The entry was refuted or has ended, and nothing newer says otherwise."""
+    current = case["twitch_current"]
+    if current.present:
+        return Finding("twitch_refuted", Presence.ABSENT, current.evidence)
+    if current.presence is Presence.ABSENT:
+        return Finding("twitch_refuted", Presence.PRESENT, current.evidence)
+    return Finding("twitch_refuted", Presence.UNKNOWN)
+
+
+def stale_twitching(case: Case) -> Finding:
+    """No evidence within a year and no contact in 90 days; unanswered encounters are never stale."""
+    gate, current = case.knowledge.gate, case["twitch_current"]
+    days = [
+        span
+        for entry, says in gate.statements(case)
+        if says
+        for span in (entry.when, getattr(entry, "recorded", None))
+        if span is not None
+    ]
+    if not current.present or not days:
+        return Finding("stale", Presence.UNKNOWN)
+    if max(span.last for span in days) >= Span.on(case.today).shifted(-gate.stale_after).first:
+        return Finding("stale", Presence.ABSENT, current.evidence)
+    contact = case["recent_encounter_90d"].presence
+    verdict = {Presence.PRESENT: Presence.ABSENT, Presence.ABSENT: Presence.PRESENT}.get(contact, Presence.UNKNOWN)
+    return Finding("stale", verdict, current.evidence)
+
+
+def days_since_onset(case: Case) -> Finding:
+    """Exact from a stated onset; else an interval from the form; else at least the days charted."""
+    gate, today = case.knowledge.gate, case.today
+    evidence = case["twitch_current"].evidence
+    if case.onset is not None:
+        low, high = case.onset.days_ago(today), max(0, (today - case.onset.first).days)
+        return _duration(low, high, f"{low} days" if low == high else f"{low} to {high} days", evidence)
+    for answer in case.chart.all(Answer):
+        if answer.item == "onset.ago" and answer.number is not None and answer.when is not None:
+            passed = answer.when.days_ago(today)
+            low = int(answer.number) + passed
+            top = _AGO_TOP.get(int(answer.number))
+            text = f"at least {low} days" if top is None else f"{low} to {top + passed} days"
+            return _duration(low, float("inf") if top is None else top + passed, text, (Evidence.of(answer),))
+    charted = [
+        span
+        for entry, says in gate.statements(case)
+        if says
+        for span in (entry.when, getattr(entry, "recorded", None))
+        if span is not None
+    ]
+    least = max((span.days_ago(today) for span in charted), default=0)
+    if least < 1:
+        # A bare entry of today says nothing about when it began.
+        return Finding("duration_days", Presence.UNKNOWN, against=evidence)
+    return _duration(least, float("inf"), f"at least {least} days", evidence)
+
+
+_AGO_TOP = {0: 13, 14: 27, 28: 83}
+
+
+def _duration(low: float, high: float, text: str, evidence: tuple[Evidence, ...]) -> Finding:
+    return Finding("duration_days", Presence.PRESENT, evidence, value=Quantity(low, high, "days", text))
+
+
+def onset_stated(case: Case) -> Finding:
+    """Whether onset is stated, exactly or as an interval, rather than inferred from charting."""
+    value = case["duration_days"].value
+    if value is not None and value.high != float("inf"):
+        return Finding("duration_known", Presence.PRESENT, case["duration_days"].evidence)
+    from_form = any(a.item == "onset.ago" and a.number is not None for a in case.chart.all(Answer))
+    return Finding("duration_known", Presence.of(from_form), case["duration_days"].evidence)

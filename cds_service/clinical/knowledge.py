@@ -1,0 +1,233 @@
+"""The clinical content, compiled: everything the reasoning needs, read once at start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cds_service.clinical.analytes import Analyte
+from cds_service.clinical.chart import Chart, Medicine
+from cds_service.clinical.findings import FindingDefinition
+from cds_service.clinical.formula import Formula
+from cds_service.clinical.gate import Gate
+from cds_service.clinical.spans import Span
+from cds_service.clinical.words import PhraseBook, fold
+
+if TYPE_CHECKING:
+    from cds_service.clinical.findings import Case
+
+
+@dataclass(frozen=True)
+class Term:
+    """A formula of a list, with what it is called when it stands alone."""
+
+    formula: Formula
+    names: tuple[str, ...]  # the findings it speaks of
+    negative: bool = False  # it holds by absence
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of a card, shown always or when a formula holds."""
+
+    text: str
+    source: str = ""
+    when: Formula | None = None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something is held back."""
+
+    when: Formula
+    because: str
+
+
+@dataclass(frozen=True)
+class DrugClass:
+    id: str
+    title: str
+    concepts: frozenset[str]
+    names: tuple[str, ...] = ()
+    causal: bool = False
+    chronic: bool = False
+    high_risk: bool = False
+    affects: frozenset[str] = frozenset()  # analytes that a start or change may alter
+    mechanism: str = ""
+    source: str = ""
+    unless: tuple[str, ...] = ()  # words of local use (eye drops, creams), which does not count
+    daily_dose: float | None = None  # mg; a smaller or unknown dose does not count
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    id: str
+    name: str
+    urgency: tuple[tuple[Formula | None, str], ...]
+    supports: tuple[Term, ...]
+    opposes: tuple[Term, ...]
+    needs: Formula | None = None
+    excluded_when: Formula | None = None
+    decided_by: tuple[str, ...] = ()
+    also_named: tuple[tuple[Formula, str], ...] = ()  # a more precise name while its clue is charted
+
+
+@dataclass(frozen=True)
+class OrderItem:
+    """One ServiceRequest of an investigation."""
+
+    text: str
+    code: str = ""  # concept of codes/orders.csv whose writable code is used
+    analytes: tuple[str, ...] = ()
+    panel_when_missing: int | None = None  # replaces its single tests when so many of its analytes are missing
+    written: tuple[str, ...] = ()  # codes to write instead of the concept's own
+
+
+@dataclass(frozen=True)
+class Investigation:
+    id: str
+    title: str
+    kind: str
+    items: tuple[OrderItem, ...]
+    category: str = ""
+    pending_for: int = 30
+    also_pending: frozenset[str] = frozenset()
+    not_when: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class CardOrder:
+    investigation: str
+    priority: str
+    when: Formula | None = None
+    unless: tuple[Reason, ...] = ()
+    repeat: bool = False  # ask again although a normal result still counts
+
+
+@dataclass(frozen=True)
+class CardSuggestion:
+    label: str
+    orders: tuple[CardOrder, ...]
+    recommended: bool = False
+    when: Formula | None = None
+
+
+@dataclass(frozen=True)
+class CardDefinition:
+    id: str
+    title: str
+    tier: str
+    when: Formula
+    indicator: tuple[tuple[Formula | None, str], ...]
+    summary: tuple[Sentence, ...]
+    suppressed_when: tuple[Reason, ...] = ()
+    hypotheses: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    found: tuple[Term, ...] = ()
+    against: tuple[Term, ...] = ()
+    asks: tuple[str, ...] = ()
+    reasoning: tuple[Sentence, ...] = ()
+    suggestions: tuple[CardSuggestion, ...] = ()
+    overrides: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    number: int = 0  # 1 to 28; in a card's uuid
+
+
+@dataclass(frozen=True)
+class Caution:
+    id: str
+    when: Formula
+    about: frozenset[str]
+    text: str
+    source: str
+
+
+@dataclass(frozen=True)
+class NoCardRule:
+    id: str
+    title: str
+    when: Formula
+    lets_through: frozenset[str]
+    alone: bool = False  # holds only while no card that it lets through fires
+
+
+@dataclass(frozen=True)
+class Recheck:
+    id: str
+    when: Formula
+    after: int | None
+    until: int | None
+    sentence: str
+    ends_after: int | None = None
+    then: int | None = None  # the interval after a further normal examination
+
+
+@dataclass(frozen=True)
+class Reference:
+    id: str
+    title: str
+    kind: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class OverrideReason:
+    id: str
+    code: str
+    system: str
+    display: str
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """All content. ``version`` is the semver of cards/VERSION."""
+
+    version: str
+    findings: Mapping[str, FindingDefinition]
+    gate: Gate
+    phrase_book: PhraseBook
+    analytes: Mapping[str, Analyte]
+    drug_classes: Mapping[str, DrugClass]
+    hypotheses: tuple[Hypothesis, ...]
+    investigations: Mapping[str, Investigation]
+    cards: Mapping[str, CardDefinition]
+    cautions: tuple[Caution, ...] = ()
+    no_card_rules: tuple[NoCardRule, ...] = ()
+    short_card: NoCardRule | None = None
+    rechecks: tuple[Recheck, ...] = ()
+    references: Mapping[str, Reference] = field(default_factory=dict)
+    override_reasons: Mapping[str, OverrideReason] = field(default_factory=dict)
+    overtaken_by: tuple[str, ...] = ()
+    panels: Mapping[str, frozenset[str]] = field(default_factory=dict)  # order of a panel -> analytes it contains
+
+    def causal_medicines(self, chart: Chart) -> Iterator[tuple[Medicine, tuple[DrugClass, ...]]]:
+        for medicine in chart.all(Medicine):
+            classes = tuple(c for c in self.classes_of(medicine) if c.causal)
+            if classes:
+                yield medicine, classes
+
+    def classes_of(self, medicine: Medicine) -> tuple[DrugClass, ...]:
+        concepts, words = {match.concept for match in medicine.codes}, fold(medicine.title)
+        return tuple(
+            c
+            for c in self.drug_classes.values()
+            if concepts & c.concepts
+            and not any(word in words for word in c.unless)
+            and (c.daily_dose is None or (medicine.mg_per_day or 0.0) >= c.daily_dose)
+        )
+
+    def is_local(self, medicine: Medicine) -> bool:
+        """Eye drops, creams and the like do not act on nerve or muscle elsewhere."""
+        concepts, words = {match.concept for match in medicine.codes}, fold(medicine.title)
+        return any(concepts & c.concepts and any(w in words for w in c.unless) for c in self.drug_classes.values())
+
+    def medicine_changes(self, case: Case, analyte: str) -> Iterator[Span]:
+        """Days on which a medicine that alters this analyte was started or changed."""
+        for medicine in case.chart.all(Medicine):
+            if any(analyte in c.affects for c in self.classes_of(medicine)):
+                yield from (span for span in (medicine.when, medicine.last_change) if span is not None)
+
+    def recheck_for(self, case: Case) -> Recheck | None:
+        """The first row of re-evaluation.yaml that holds."""
+        return next((row for row in self.rechecks if row.when(case).present), None)

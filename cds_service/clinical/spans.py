@@ -1,0 +1,87 @@
+"""Dates as the record gives them: partial dates are spans, and comparisons may stay undecided."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T.*)?)?)?$")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """The days on which something may have happened; one day when the date is complete."""
+
+    first: date
+    last: date
+
+    @classmethod
+    def parse(cls, text: str) -> Span | None:
+        """A FHIR date, dateTime or instant; the calendar day is the one that is written.
+
+        Returns None for text that is no date: the caller decides whether that matters.
+        """
+        found = _DATE.match(text)
+        if not found:
+            return None
+        year, month, day = (int(part) if part else None for part in found.groups())
+        try:
+            if month is None:
+                return cls(date(year or 0, 1, 1), date(year or 0, 12, 31))
+            if day is None:
+                return cls(
+                    date(year or 0, month, 1),
+                    date(year or 0, month, calendar.monthrange(year or 0, month)[1]),
+                )
+            return cls(date(year or 0, month, day), date(year or 0, month, day))
+        except ValueError:
+            return None
+
+    @classmethod
+    def on(cls, day: date) -> Span:
+        return cls(day, day)
+
+    @property
+    def exact(self) -> bool:
+        return self.first == self.last
+
+    def days_ago(self, today: date) -> int:
+        """Days since the latest day it may have been; never negative."""
+        return max(0, (today - self.last).days)
+
+    def within(self, days: int, today: date) -> bool | None:
+        """Whether it lies in the last ``days`` days; None when the span straddles the limit."""
+        limit = today - timedelta(days=days)
+        if self.first >= limit:
+            return True
+        return False if self.last < limit else None
+
+    def shifted(self, days: int) -> Span:
+        return Span(self.first + timedelta(days=days), self.last + timedelta(days=days))
+
+    def __str__(self) -> str:
+        if self.exact:
+            return self.first.isoformat()
+        if (self.first.month, self.first.day, self.last.month, self.last.day) == (1, 1, 12, 31):
+            return str(self.first.year)
+        if self.first.year == self.last.year and self.first.month == self.last.month:
+            return f"{self.first:%Y-%m}"
+        return f"{self.first.isoformat()} to {self.last.isoformat()}"
+
+
+_DURATION = re.compile(r"(\d+) (hour|day|week|month|year)s?$")
+_IN_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
+
+
+def days_of(text: str) -> int:
+    """``90 days``, ``72 hours``, ``5 weeks`` as whole days. Raises ValueError with the remedy.
+
+    Hours become calendar days, because records often carry only dates: 72 hours is day 0 to 3.
+    """
+    found = _DURATION.match(str(text))
+    if not found:
+        raise ValueError("write a duration like '90 days', '72 hours' or '5 weeks'")
+    count, unit = int(found[1]), found[2]
+    return -(-count // 24) if unit == "hour" else count * _IN_DAYS[unit]

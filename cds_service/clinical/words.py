@@ -1,0 +1,178 @@
+"""Curated phrases in the record's own text, safe against denial, doubt and history."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+_TOKEN = re.compile(r"[a-z0-9][a-z0-9+/'\-]*|[.,;:?!\n]")
+_SENTENCE_ENDS = frozenset(".;:!\n")
+_REACH = 6  # words before a phrase in which a denial still speaks of it
+_GAP = 3  # other words allowed inside a phrase of three or more words
+_AFFIRMED = frozenset({"present", "positive", "noted", "seen", "visible", "found"})
+_CONTRAST = frozenset({"but", "however", "although", "though", "now"})
+
+
+def fold(text: str) -> str:
+    """Lower case, accents removed, so that spelling variants meet."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode() if not text.isascii() else text
+    return plain.lower()
+
+
+def tokens(text: str) -> tuple[str, ...]:
+    """Words and punctuation of a text, folded."""
+    return tuple(_TOKEN.findall(fold(text)))
+
+
+class Heard(NamedTuple):
+    """A phrase that a text says: of which finding, and whether it is said, denied or neither."""
+
+    finding: str
+    says: bool | None  # True: said; False: documented as absent; None: doubted, or of the past
+    phrase: str
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """Words that mean a finding is present, or – with ``says`` False – that it is absent."""
+
+    finding: str
+    words: tuple[str, ...]
+    says: bool
+    denial_counts: bool
+    unless: tuple[tuple[str, ...], ...]
+    lifts: frozenset[str]  # kinds of blocking words that do not block this finding
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """Words that cancel a phrase: what they mean when they stand before it."""
+
+    before: Mapping[tuple[str, ...], str]  # words -> denial, doubt, history or family
+    after: Mapping[tuple[str, ...], str]
+
+
+@dataclass
+class PhraseBook:
+    """All phrases of the content, found in one pass over a text."""
+
+    phrases: Iterable[Phrase]
+    blocking: Blocking
+    _by_first: dict[str, list[Phrase]] = field(default_factory=dict)
+    _before: dict[str, list[tuple[tuple[str, ...], str]]] = field(default_factory=dict)
+    _after: dict[str, list[tuple[tuple[str, ...], str]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for phrase in sorted(self.phrases, key=lambda p: (-len(p.words), p.words)):
+            self._by_first.setdefault(phrase.words[0], []).append(phrase)
+        for table, index in ((self.blocking.before, self._before), (self.blocking.after, self._after)):
+            for words, kind in table.items():
+                index.setdefault(words[0], []).append((words, kind))
+
+    def listen(self, text: str) -> tuple[Heard, ...]:
+        """What a text says about each finding; the longest phrase of a finding decides."""
+        heard: dict[str, Heard] = {}
+        for sentence in _sentences(tokens(text)):
+            words = [word for word in sentence if word not in ",?"]
+            for start, word in enumerate(sentence):
+                for phrase in self._by_first.get(word, ()):
+                    if phrase.finding in heard:
+                        continue
+                    end = _match(phrase.words, sentence, start)
+                    if end is None or any(_contains(words, block) for block in phrase.unless):
+                        continue
+                    says = self._verdict(phrase, sentence, start, end)
+                    heard[phrase.finding] = Heard(phrase.finding, says, " ".join(phrase.words))
+        return tuple(heard.values())
+
+    def affirms(self, text: str, words: str) -> bool:
+        """Whether a text says words that are no phrase of the book, without denying or doubting them."""
+        wanted = tokens(words)
+        for sentence in _sentences(tokens(text)):
+            for start in range(len(sentence)):
+                end = _match(wanted, sentence, start)
+                if end is not None and not self._kinds_around(sentence, start, end, wanted) - {"history"}:
+                    return True
+        return False
+
+    def _verdict(self, phrase: Phrase, sentence: list[str], start: int, end: int) -> bool | None:
+        kinds = self._kinds_around(sentence, start, end, phrase.words) - phrase.lifts
+        if not kinds:
+            return phrase.says
+        if kinds == {"denial"} and phrase.says and phrase.denial_counts:
+            return False
+        return None
+
+    def _kinds_around(self, sentence: list[str], start: int, end: int, own: tuple[str, ...]) -> set[str]:
+        kinds = set()
+        if "?" in sentence[max(0, start - 1) : start] + sentence[end : end + 1]:
+            kinds.add("doubt")
+        before = _reachable(sentence, start, end)
+        for position, word in enumerate(before):
+            for words, kind in self._before.get(word, ()):
+                if tuple(before[position : position + len(words)]) == words:
+                    kinds.add(kind)
+        following = [word for word in sentence[end : end + 4] if word not in ",?"]
+        for length in range(min(3, len(following)), 0, -1):
+            for words, kind in self._after.get(following[0], ()):
+                if tuple(following[:length]) == words:
+                    kinds.add(kind)
+        return kinds
+
+
+def _sentences(words: tuple[str, ...]) -> Iterable[list[str]]:
+    sentence: list[str] = []
+    for word in words:
+        if word in _SENTENCE_ENDS:
+            if sentence:
+                yield sentence
+            sentence = []
+        else:
+            sentence.append(word)
+    if sentence:
+        yield sentence
+
+
+def _match(phrase: tuple[str, ...], sentence: list[str], start: int) -> int | None:
+    """The position after the phrase; long phrases allow a few other words inside."""
+    allowed = _GAP if len(phrase) >= 3 else 0
+    position, gaps = start, 0
+    for word in phrase:
+        while position < len(sentence) and sentence[position] != word:
+            position, gaps = position + 1, gaps + 1
+            if gaps > allowed:
+                return None
+        if position >= len(sentence):
+            return None
+        position += 1
+    return position
+
+
+def _reachable(sentence: list[str], start: int, end: int) -> list[str]:
+    """The words before a phrase that can still deny it.
+
+    A comma ends their reach unless the phrase is an item of a list ("no weakness, wasting").
+    """
+    group_end = next((i for i in range(end, len(sentence)) if sentence[i] == ","), len(sentence))
+    group_start = max((i + 1 for i in range(start) if sentence[i] == ","), default=0)
+    short = (group_end - group_start) <= (end - start) + 1
+    item = (short or "or" in sentence[group_start:start]) and not _AFFIRMED & set(sentence[end:group_end])
+    reach: list[str] = []
+    for word in reversed(sentence[:start]):
+        if word == ",":
+            if not item:
+                break
+            continue
+        if word in _CONTRAST or len(reach) >= _REACH:
+            break
+        if word != "?":
+            reach.append(word)
+    return reach[::-1]
+
+
+def _contains(words: list[str], block: tuple[str, ...]) -> bool:
+    width = len(block)
+    return any(tuple(words[i : i + width]) == block for i in range(len(words) - width + 1))

@@ -1,0 +1,56 @@
+"""The only user of fhir.resources: FHIR R4 resources in and out are checked here.
+
+R4B models read R4 (4.0.1) for every resource this service uses.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from pydantic import ValidationError
+
+# Module of each model; fhir.resources is imported lazily, model by model, because all of it is large.
+_MODULES = {
+    "Condition": "condition", "Observation": "observation", "DiagnosticReport": "diagnosticreport",
+    "ServiceRequest": "servicerequest", "Procedure": "procedure", "MedicationRequest": "medicationrequest",
+    "MedicationStatement": "medicationstatement", "Encounter": "encounter",
+    "FamilyMemberHistory": "familymemberhistory",
+    "Device": "device", "AllergyIntolerance": "allergyintolerance", "Appointment": "appointment",
+    "QuestionnaireResponse": "questionnaireresponse", "Patient": "patient", "OperationOutcome": "operationoutcome",
+    "Bundle": "bundle", "Questionnaire": "questionnaire",
+}  # fmt: skip
+
+
+@cache
+def _model(kind: str) -> Any:
+    return getattr(import_module(f"fhir.resources.R4B.{_MODULES[kind]}"), kind)
+
+
+def preload(*kinds: str) -> None:
+    """Import models before the first request needs them."""
+    for kind in kinds or _MODULES:
+        _model(kind)
+
+
+def faults(resource: dict[str, Any]) -> list[str]:
+    """Where a resource is not valid FHIR: element paths and kinds of fault, never values."""
+    kind = resource.get("resourceType")
+    if kind not in _MODULES:
+        return ["resourceType: not a resource this service reads"]
+    try:
+        _model(kind).model_validate(resource)
+    except ValidationError as error:
+        # str(error) would contain the patient's values; only places and kinds are passed on.
+        return [
+            f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in error.errors(include_input=False, include_url=False)
+        ]
+    return []
+
+
+def operation_outcome(issues: list[dict[str, Any]]) -> dict[str, Any]:
+    """An OperationOutcome as a FHIR resource, checked."""
+    outcome = {"resourceType": "OperationOutcome", "issue": issues}
+    checked: dict[str, Any] = _model("OperationOutcome").model_validate(outcome).model_dump(mode="json")
+    return checked

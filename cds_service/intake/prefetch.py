@@ -1,0 +1,170 @@
+"""What a client answered to each prefetch query: absent, null, resources, a cut page or a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cds_service.clinical.chart import QUERIES, DataGap
+from cds_service.errors import Fault, RequestError, UnreadableError
+from cds_service.intake.shape import Json, elements, text
+
+REQUIRED = ("patient", "conditions")
+_BUNDLE_DEPTH = 4
+_OF_TYPE = {
+    "Patient": "patient",
+    "Condition": "conditions",
+    "MedicationRequest": "medications",
+    "DiagnosticReport": "reports",
+    "Encounter": "encounters",
+    "ServiceRequest": "orders",
+    "QuestionnaireResponse": "answers",
+    "Procedure": "procedures",
+    "FamilyMemberHistory": "family",
+    "Device": "devices",
+    "MedicationStatement": "statements",
+}
+_OF_CATEGORY = {"laboratory": "labs", "vital-signs": "vitals"}
+
+
+@dataclass
+class Prefetched:
+    """The resources of a request by type, and which queries were answered, in full or in part."""
+
+    resources: dict[str, list[Json]] = field(default_factory=dict)
+    full_urls: dict[int, str] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
+    cut: set[str] = field(default_factory=set)
+    gaps: list[DataGap] = field(default_factory=list)
+
+    def of(self, resource_type: str) -> list[Json]:
+        return self.resources.get(resource_type, [])
+
+    @property
+    def complete(self) -> frozenset[str]:
+        return frozenset(self.answered - self.cut)
+
+
+def gather(prefetch: Mapping[str, Any]) -> Prefetched:
+    """Sort a prefetch by resource type. Raises RequestError 412 when a required key is unusable."""
+    found = Prefetched()
+    seen: set[tuple[str, str, str]] = set()
+    for key, value in prefetch.items():
+        if value is None:
+            _null(key, found)
+        elif not isinstance(value, Mapping):
+            _unusable(key, "not a FHIR resource", found)
+        elif value.get("resourceType") == "OperationOutcome":
+            _unusable(key, "the client reported a failure", found)
+        else:
+            _take(key, value, found, seen)
+    _require(found)
+    return found
+
+
+def whole_record(bundle: Json) -> Prefetched:
+    """A Bundle of a whole record, as from an export: every query counts as answered."""
+    found = Prefetched()
+    _take("record", bundle, found, set())
+    found.answered |= set(QUERIES)
+    return found
+
+
+def _null(key: str, found: Prefetched) -> None:
+    if key == "patient":
+        raise RequestError(412, Fault("prefetch.patient", "is null", "send the Patient resource"), code="required")
+    if key == "conditions":
+        found.answered.add(key)  # null here means: none on file
+
+
+def _unusable(key: str, reason: str, found: Prefetched) -> None:
+    if key in REQUIRED:
+        raise RequestError(412, Fault(f"prefetch.{key}", reason, "send the resources of this query"), code="required")
+    found.gaps.append(DataGap(key, reason))
+
+
+def _take(key: str, value: Json, found: Prefetched, seen: set[tuple[str, str, str]]) -> None:
+    try:
+        for resource, full_url, cut in _resources(value, 0):
+            if cut:
+                found.cut.add(key)
+                continue
+            kind = resource.get("resourceType")
+            if not isinstance(kind, str):
+                found.gaps.append(DataGap(key, "an entry without resourceType"))
+                continue
+            if kind == "OperationOutcome":
+                continue  # remarks of the client's server on its own search
+            query = _query(key, kind, resource)
+            if query:
+                found.answered.add(query)
+            if _repeated(resource, kind, seen):
+                continue
+            found.resources.setdefault(kind, []).append(resource)
+            if full_url:
+                found.full_urls[id(resource)] = full_url
+    except UnreadableError:
+        _unusable(key, "not readable as a Bundle", found)
+        return
+    if key in QUERIES:
+        found.answered.add(key)
+    if key in found.cut:
+        found.gaps.append(DataGap(key, "only the first page was sent"))
+
+
+def _repeated(resource: Json, kind: str, seen: set[tuple[str, str, str]]) -> bool:
+    """The same resource may arrive under two keys; it is read once."""
+    identity = resource.get("id")
+    if not isinstance(identity, str):
+        return False
+    meta = resource.get("meta")
+    version = meta.get("versionId", "") if isinstance(meta, Mapping) else ""
+    mark = (kind, identity, str(version))
+    if mark in seen:
+        return True
+    seen.add(mark)
+    return False
+
+
+def _query(key: str, kind: str, resource: Json) -> str:
+    if QUERIES.get(key) == kind:
+        return key
+    if kind != "Observation":
+        return _OF_TYPE.get(kind, "")
+    for category in elements(resource, "category"):
+        for coding in elements(category, "coding"):
+            return _OF_CATEGORY.get(text(coding, "code"), "findings")
+    return "findings"
+
+
+def _resources(value: Json, depth: int) -> Iterator[tuple[Json, str, bool]]:
+    """Resources of a Bundle, nested Bundles included; a ``next`` link is reported as a cut."""
+    if value.get("resourceType") != "Bundle":
+        yield value, "", False
+        return
+    if depth >= _BUNDLE_DEPTH:
+        raise UnreadableError("entry", "Bundles nested too deeply")
+    for link in elements(value, "link"):
+        if text(link, "relation") == "next":
+            yield value, "", True
+    for entry in elements(value, "entry"):
+        resource = entry.get("resource")
+        if resource is None:
+            continue
+        if not isinstance(resource, Mapping):
+            raise UnreadableError("entry.resource", "expected an object")
+        if resource.get("resourceType") == "Bundle":
+            yield from _resources(resource, depth + 1)
+        else:
+            yield resource, text(entry, "fullUrl"), False
+
+
+def _require(found: Prefetched) -> None:
+    missing = [key for key in REQUIRED if key not in found.answered]
+    if missing:
+        raise RequestError(
+            412,
+            *(Fault(f"prefetch.{key}", "is missing", "send it as the discovery document asks") for key in missing),
+            code="required",
+        )

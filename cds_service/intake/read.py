@@ -1,0 +1,206 @@
+"""Raw resources to a chart: first only what may open the gate, the rest only when it is open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+
+from cds_service.clinical.chart import Chart, DataGap, Entry, Medicine, Patient, Problem
+from cds_service.clinical.findings import Case
+from cds_service.clinical.knowledge import Knowledge
+from cds_service.errors import Fault, RequestError, UnreadableError
+from cds_service.intake.prefetch import Prefetched
+from cds_service.intake.resources import READERS, About, courses
+from cds_service.intake.shape import Json, coded, elements, id_of, reference, span, text
+from cds_service.knowledge.reading import Reading
+
+# What may open the gate; everything else is read only for a chart that does.
+_GATE = ("Condition", "Observation", "Encounter", "QuestionnaireResponse")
+_UNREADABLE_SHARE = 0.1
+_TOMORROW = timedelta(days=1)  # a result stamped in another time zone may carry tomorrow's date
+_QUERY_OF = {
+    "Condition": "conditions", "Observation": "observations", "DiagnosticReport": "reports", "ServiceRequest": "orders",
+    "Procedure": "procedures", "MedicationRequest": "medications", "MedicationStatement": "statements",
+    "Encounter": "encounters", "FamilyMemberHistory": "family", "Device": "devices", "AllergyIntolerance": "allergies",
+    "Appointment": "appointments", "QuestionnaireResponse": "answers",
+}  # fmt: skip
+
+
+class Reader:
+    """Reads one patient's resources; keeps count of what it could not use."""
+
+    def __init__(self, found: Prefetched, patient_id: str, encounter_id: str, reading: Reading, today: date) -> None:
+        self.found = found
+        self.today = today
+        self.gaps: dict[tuple[str, str], int] = {}
+        self.others = 0  # resources of other patients; ignored and counted
+        self.patient, names = _patient(found, patient_id)
+        self._names = names
+        medications = {text(m, "id"): m for m in found.of("Medication")}
+        self.about = About(reading, encounter_id or _encounter_under_way(found), self.patient.born, medications)
+        self._without: frozenset[str] = frozenset()
+
+    def chart(self, knowledge: Knowledge, without: frozenset[str] = frozenset()) -> Chart:
+        """The chart; for a closed gate only the entries that were looked at.
+
+        ``without``: references of resources that turned out not to be valid FHIR.
+        """
+        self._without, self.gaps, self.others = without, {}, 0
+        gate_entries = [e for kind in _GATE for e in self._read(kind, self._may_open_the_gate)]
+        self._check_conditions()
+        chart = self._assemble(gate_entries)
+        if not Case(chart, self.today, knowledge)["twitch_current"].present:
+            return chart
+        self.gaps, self.others = {}, 0
+        return self._assemble([e for kind in READERS for e in self._read(kind, lambda raw, kind: True)])
+
+    def _assemble(self, entries: list[Entry]) -> Chart:
+        medicines = courses([e for e in entries if isinstance(e, Medicine)])
+        kept = [self._as_of(e) for e in entries if not isinstance(e, Medicine)] + list(medicines)
+        return Chart(
+            patient=self.patient,
+            entries=tuple(e for e in kept if e is not None),
+            answered=frozenset(self.found.answered),
+            complete=self.found.complete,
+            gaps=(*self.found.gaps, *(DataGap(query, why, n) for (query, why), n in sorted(self.gaps.items()))),
+            encounter_known=bool(self.about.encounter_id),
+        )
+
+    def _as_of(self, entry: Entry) -> Entry | None:
+        """The record as it was on the day: later entries are not there, later ends have not come."""
+        latest = self.today + _TOMORROW
+        if type(entry).__name__ in ("Appointment", "Visit"):
+            return entry
+        if entry.when is not None and entry.when.first > latest:
+            return None
+        if isinstance(entry, Problem) and entry.ended is not None and entry.ended.first > latest:
+            return replace(entry, state=type(entry.state).CURRENT, ended=None)
+        return entry
+
+    def _read(self, kind: str, wanted: object) -> Iterator[Entry]:
+        read = READERS[kind]
+        for raw in self.found.of(kind):
+            try:
+                if not self._is_ours(raw, kind) or not wanted(raw, kind):  # type: ignore[operator]
+                    continue
+                yield from read(raw, self.about)
+            except UnreadableError:
+                self._gap(kind, "a resource could not be read")
+
+    def _gap(self, kind: str, why: str) -> None:
+        key = (_QUERY_OF[kind], why)
+        self.gaps[key] = self.gaps.get(key, 0) + 1
+
+    def _is_ours(self, raw: Json, kind: str) -> bool:
+        if f"{kind}/{raw.get('id')}" in self._without:
+            self._gap(kind, "a resource is not valid FHIR")
+            return False
+        owners = _owners(raw, kind)
+        if not owners:
+            self._gap(kind, "a resource does not say whose it is")
+            return False
+        if not any(id_of(owner) in self._names for owner in owners):
+            self.others += 1
+            return False
+        return True
+
+    def _may_open_the_gate(self, raw: Json, kind: str) -> bool:
+        if kind in ("Condition", "QuestionnaireResponse"):
+            return True
+        gate, reading = self.about.reading.gate, self.about.reading
+        holders = (
+            [raw, *elements(raw, "component")]
+            if kind == "Observation"
+            else [{"code": r} for r in elements(raw, "reasonCode")]
+        )
+        for holder in holders:
+            for key in ("code", "valueCodeableConcept"):
+                codings, _, wordings = coded(holder, key)
+                if any(m.concept in gate.concepts for s, c in codings for m in reading.codes.matches(s, c)):
+                    return True
+                if any(gate.may_speak_of_twitching(w.lower()) for w in wordings):
+                    return True
+        return False
+
+    def _check_conditions(self) -> None:
+        conditions = self.found.of("Condition")
+        unread = sum(n for (query, _), n in self.gaps.items() if query == "conditions")
+        if conditions and unread > len(conditions) * _UNREADABLE_SHARE:
+            raise RequestError(
+                412,
+                Fault(
+                    "prefetch.conditions", f"{unread} of {len(conditions)} could not be read", "send FHIR R4 Conditions"
+                ),
+                code="required",
+            )
+        if conditions and self.others and self.others >= len(conditions):
+            raise RequestError(
+                412,
+                Fault(
+                    "prefetch.conditions", "none of them belongs to context.patientId", "send this patient's resources"
+                ),
+                code="required",
+            )
+
+
+def _patient(found: Prefetched, patient_id: str) -> tuple[Patient, frozenset[str]]:
+    """The patient of the context, and every id by which resources may refer to them."""
+    patients = found.of("Patient")
+    ours = [
+        p for p in patients
+        if p.get("id") == patient_id or id_of(found.full_urls.get(id(p), "")) == patient_id
+    ]  # fmt: skip
+    if not ours:
+        what = "is another patient's" if patients else "is missing"
+        raise RequestError(
+            412, Fault("prefetch.patient", what, "send the Patient whose id is context.patientId"), code="required"
+        )
+    raw = ours[0]
+    names = {patient_id, str(raw.get("id", "")), id_of(found.full_urls.get(id(raw), ""))} - {""}
+    try:
+        return _read_patient(raw, patient_id), frozenset(names)
+    except UnreadableError as error:
+        raise RequestError(
+            412, Fault(f"prefetch.patient.{error.path}", error.reason, "send a FHIR R4 Patient"), code="required"
+        ) from None
+
+
+def _read_patient(raw: Json, patient_id: str) -> Patient:
+    deceased = raw.get("deceasedBoolean") is True or span(raw, "deceasedDateTime") is not None
+    gender = text(raw, "gender")
+    needs_interpreter = any(
+        text(e, "url").endswith("interpreterRequired") and e.get("valueBoolean") is True
+        for e in elements(raw, "extension")
+    )
+    return Patient(
+        id=patient_id,
+        born=span(raw, "birthDate"),
+        sex=gender if gender in ("male", "female") else "",
+        deceased=deceased,
+        interpreter=needs_interpreter,
+    )
+
+
+def _owners(raw: Json, kind: str) -> list[str]:
+    if kind in ("FamilyMemberHistory", "Device", "AllergyIntolerance"):
+        return [r for r in [reference(raw, "patient")] if r]
+    if kind == "Appointment":
+        return [reference(p, "actor") for p in elements(raw, "participant") if reference(p, "actor")]
+    return [r for r in [reference(raw, "subject")] if r]
+
+
+def _encounter_under_way(found: Prefetched) -> str:
+    """Without an encounter in the context, the one that is in progress, if there is exactly one."""
+    under_way = [text(e, "id") for e in found.of("Encounter") if e.get("status") == "in-progress"]
+    return under_way[0] if len(under_way) == 1 else ""
+
+
+def evidence_resources(found: Prefetched, references: Iterable[str]) -> Iterator[tuple[str, Json]]:
+    """The raw resources behind evidence, to be validated as FHIR before a card cites them."""
+    wanted = set(references)
+    for kind in READERS:
+        for raw in found.of(kind):
+            name = f"{kind}/{raw.get('id')}"
+            if name in wanted:
+                yield name, raw

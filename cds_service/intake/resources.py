@@ -1,0 +1,759 @@
+"""FHIR R4 resources as chart entries, one function per resource type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+
+from cds_service import units
+from cds_service.clinical.chart import (
+    Allergy,
+    Answer,
+    Appointment,
+    Device,
+    Entry,
+    Match,
+    Medicine,
+    Order,
+    Problem,
+    Procedure,
+    Quantity,
+    Relative,
+    Report,
+    Result,
+    Site,
+    State,
+    Visit,
+)
+from cds_service.clinical.gate import TWITCHING_WORDS
+from cds_service.clinical.spans import Span
+from cds_service.errors import UnreadableError
+from cds_service.intake.shape import (
+    Json,
+    coded,
+    element,
+    elements,
+    id_of,
+    number,
+    period,
+    reference,
+    span,
+    status,
+    text,
+)
+from cds_service.knowledge.reading import Reading
+
+_NO_RESULT = frozenset({"entered-in-error", "cancelled", "registered", "unknown"})
+_FINAL = frozenset({"final", "amended", "corrected", "appended"})
+_CURRENT = frozenset({"active", "recurrence", "relapse"})
+_ENDED = frozenset({"inactive", "remission", "resolved"})
+# Roles that tell a neighbouring thing: words may still be read beside such a code.
+_BROADER = frozenset({"broader", "related", "differential", "category", "approximate", "generic"})
+_TEXT_LENGTH = 2000  # longer notes are cut before phrases are looked for
+
+
+@dataclass(frozen=True)
+class About:
+    """What a reader needs to know beside the resource."""
+
+    reading: Reading
+    encounter_id: str = ""
+    born: Span | None = None
+    medications: dict[str, Json] | None = None  # Medication resources by id
+
+
+def _matches(codings: list[tuple[str, str]], reading: Reading) -> tuple[Match, ...]:
+    found = [match for system, code in codings for match in reading.codes.matches(system, code)]
+    return tuple(dict.fromkeys(found))
+
+
+def _named(codings: list[tuple[str, str]]) -> str:
+    """What to call a resource that has a code and no words."""
+    return next((code for _, code in codings if code), "")
+
+
+def _is_coded(codes: tuple[Match, ...]) -> bool:
+    """A code says what it is; a broader code leaves that to the words, and a yes or no says nothing of it."""
+    return any(
+        match.role not in _BROADER and match.system != "text" and match.concept not in _ANSWERS for match in codes
+    )
+
+
+def _heard(wordings: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(wording[:_TEXT_LENGTH] for wording in wordings)
+
+
+def _with_twitching(codes: tuple[Match, ...], wordings: tuple[str, ...], reading: Reading) -> tuple[Match, ...]:
+    """Words open the gate, whatever the code."""
+    if any(reading.says_twitching(wording) for wording in wordings):
+        return (*codes, Match(TWITCHING_WORDS, "words", "text", ""))
+    return codes
+
+
+def _places(
+    raw: Json, key: str, wordings: tuple[str, ...], codes: tuple[Match, ...], reading: Reading
+) -> tuple[Site, ...]:
+    """Sites from body site codes, else from words, else from what the code itself implies."""
+    found: list[Site] = []
+    site = raw.get(key)
+    for concept in site if isinstance(site, list) else [site] if site is not None else []:
+        holder = {key: concept}
+        codings, wording, all_wordings = coded(holder, key)
+        concepts = {m.concept for m in _matches(codings, reading)}
+        found += reading.site_of_concepts(concepts, wording) or reading.sites(*all_wordings[:1])
+    if not found:
+        found = list(reading.sites(*wordings))
+    if not found:
+        implied = {
+            reading.implied_sites[m.concept]
+            for m in codes
+            if m.concept in reading.implied_sites and m.role in ("", "narrower")
+        }
+        found = [Site(region, "", region) for region in sorted(implied)]
+    return tuple(dict.fromkeys(found))
+
+
+def _ref(raw: Json) -> str:
+    kind, identity = text(raw, "resourceType"), text(raw, "id")
+    return f"{kind}/{identity}" if identity else kind
+
+
+def _in_this_encounter(raw: Json, about: About) -> bool:
+    return bool(about.encounter_id) and id_of(reference(raw, "encounter")) == about.encounter_id
+
+
+# --- Condition ----------------------------------------------------------------------------------
+
+
+def read_condition(raw: Json, about: About) -> Iterator[Entry]:
+    verification = status(raw, "verificationStatus")
+    if verification == "entered-in-error":
+        return
+    codings, title, wordings = coded(raw, "code")
+    own = _matches(codings, about.reading)
+    codes = _with_twitching(own, wordings, about.reading)
+    recorded, onset = span(raw, "recordedDate"), _onset(raw, about)
+    ended = span(raw, "abatementDateTime", "abatementPeriod")
+    over = any(key in raw for key in ("abatementAge", "abatementRange", "abatementString"))
+    texts = _heard(wordings)
+    if not codes and not texts:
+        return
+    _, severity, _ = coded(raw, "severity")
+    note = tuple(text(n, "text") for n in elements(raw, "note"))
+    yield Problem(
+        reference=_ref(raw),
+        title=title or _named(codings) or "unnamed problem",
+        codes=codes,
+        when=onset or recorded,
+        texts=texts,
+        coded=_is_coded(own),
+        sites=_places(raw, "bodySite", (*wordings, *note), codes, about.reading),
+        state=_state(raw, verification, ended, over),
+        verification=verification,
+        onset=onset,
+        recorded=recorded,
+        ended=ended,
+        severity=severity.lower(),
+        this_encounter=_in_this_encounter(raw, about),
+    )
+
+
+def _state(raw: Json, verification: str, ended: Span | None, over: bool) -> State:
+    if verification == "refuted":
+        return State.REFUTED
+    clinical = status(raw, "clinicalStatus")
+    if clinical in _ENDED or ended is not None or over:
+        return State.ENDED
+    return State.CURRENT
+
+
+def _onset(raw: Json, about: About) -> Span | None:
+    dated = span(raw, "onsetDateTime", "onsetPeriod")
+    if dated is not None:
+        return dated
+    age = element(raw, "onsetAge")
+    years = number(age, "value")
+    unit = text(age, "code") or text(age, "unit")
+    if years is None or about.born is None or unit not in ("a", "years", "year", "yr"):
+        return None
+    first = about.born.first
+    return Span(_years_later(first, int(years)), _years_later(about.born.last, int(years) + 1))
+
+
+def _years_later(day: date, years: int) -> date:
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:
+        return day.replace(year=day.year + years, day=28)
+
+
+# --- Observation --------------------------------------------------------------------------------
+
+
+def read_observation(raw: Json, about: About) -> Iterator[Entry]:
+    state = text(raw, "status")
+    if state in _NO_RESULT:
+        return
+    yield from _result(raw, raw, about, state, parent_codes=())
+    codings, _, wordings = coded(raw, "code")
+    parent = _matches(codings, about.reading)
+    for component in elements(raw, "component"):
+        yield from _result(component, raw, about, state, parent_codes=parent, parent_words=wordings)
+
+
+def _result(
+    part: Json, raw: Json, about: About, state: str, parent_codes: tuple[Match, ...], parent_words: tuple[str, ...] = ()
+) -> Iterator[Entry]:
+    reading = about.reading
+    codings, title, wordings = coded(part, "code")
+    own = _matches(codings, reading)
+    value_codings, value_title, value_words = coded(part, "valueCodeableConcept")
+    value_codes = _matches(value_codings, reading)
+    value_text = (text(part, "valueString") or value_title)[:_TEXT_LENGTH]
+    value = _quantity(part)
+    flags = _flags(part)
+    says = _says(part, value_codes, value_text, flags, value, reading)
+    strength = _is_strength(own, wordings + parent_words, reading)
+    codes = (
+        _with_twitching(own, wordings + (value_words if says in ("", "yes") else ()), reading)
+        if not parent_codes
+        else own
+    )
+    if strength and not any(m.concept == "strength_exam" for m in codes):
+        codes = (*codes, Match("strength_exam", "", "text", ""))
+    texts = _texts(wordings, value_codes, value_text, says)
+    if not codes and not value_codes and not texts and not reading.keeps(wordings):
+        return
+    grade = _grade(part, value, value_text, reading) if strength else None
+    sites = _places(
+        part if "bodySite" in part else raw, "bodySite", (*wordings, *parent_words, value_text), codes, reading
+    )
+    if grade is not None and (not sites or reading.whole_body.search(value_text.lower())):
+        sites = sites or _everywhere(" ".join((*wordings, value_text)), reading)
+    low, high = _range(part)
+    when = span(raw, "effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued")
+    yield Result(
+        reference=_ref(raw),
+        title=title or _named(codings) or "unnamed observation",
+        codes=codes,
+        when=when,
+        texts=texts,
+        # A value in free words says more than the name of what was looked at.
+        coded=(_is_coded(own) and not value_text) or _is_coded(value_codes),
+        sites=sites,
+        says=says,
+        value=value,
+        value_codes=value_codes,
+        value_text=value_text,
+        examined=_examined(raw),
+        final=state in _FINAL,
+        range_low=low,
+        range_high=high,
+        flags=flags,
+        grade=grade,
+        muscle=(title if strength else ""),
+        remarks=" ".join([*(text(n, "text") for n in elements(raw, "note")), *_flag_words(part)])[:_TEXT_LENGTH],
+        this_encounter=_in_this_encounter(raw, about),
+    )
+
+
+def _texts(wordings: tuple[str, ...], value_codes: tuple[Match, ...], value_text: str, says: str) -> tuple[str, ...]:
+    """The words of a result: its name when it is affirmed, and what its value says in words."""
+    named = _heard(wordings) if says == "yes" else ()
+    if says in ("yes", "no"):
+        # "Hoffmann sign: positive" is one statement, whatever form the answer has.
+        named += tuple(f"{wording} {'positive' if says == 'yes' else 'negative'}" for wording in wordings)
+    spoken: tuple[str, ...] = (
+        (value_text,) if value_text and not value_codes and says in ("", "normal", "abnormal") else ()
+    )
+    if spoken and wordings:
+        # "Plantar response: extensor" is one statement; so is "Motor examination: normal power".
+        spoken = (f"{wordings[0]} {value_text}", value_text)
+    return named + spoken
+
+
+def _quantity(part: Json) -> Quantity | None:
+    raw = element(part, "valueQuantity")
+    value = number(raw, "value") if raw else None
+    if value is None:
+        whole = part.get("valueInteger")
+        if isinstance(whole, int) and not isinstance(whole, bool):
+            return Quantity(whole, whole, "", str(whole))
+        return _in_words(text(part, "valueString"))
+    unit = text(raw, "code") if units.ucum(text(raw, "code")) else text(raw, "unit") or text(raw, "code")
+    return _bounded(value, text(raw, "comparator"), unit)
+
+
+def _bounded(value: float, comparator: str, unit: str) -> Quantity:
+    below, above = float("-inf"), float("inf")
+    shown = f"{comparator}{value:g}"
+    shown = f"{shown} {unit}".strip()
+    if comparator in ("<", "<="):
+        return Quantity(below, value, unit, shown)
+    if comparator in (">", ">="):
+        return Quantity(value, above, unit, shown)
+    return Quantity(value, value, unit, shown)
+
+
+def _in_words(said: str) -> Quantity | None:
+    """A number written as text with its unit ("<0.01 mIU/L"); without a known unit it is no quantity."""
+    stripped = said.strip()
+    comparator = next((c for c in ("<=", ">=", "<", ">") if stripped.startswith(c)), "")
+    try:
+        value, unit = units.split(stripped[len(comparator) :])
+    except ValueError:
+        return None
+    return _bounded(value, comparator, unit) if units.ucum(unit) else None
+
+
+def _flags(part: Json) -> frozenset[str]:
+    return frozenset(
+        text(coding, "code") for concept in elements(part, "interpretation") for coding in elements(concept, "coding")
+    )
+
+
+def _flag_words(part: Json) -> list[str]:
+    return [text(concept, "text") for concept in elements(part, "interpretation")]
+
+
+def _says(
+    part: Json,
+    value_codes: tuple[Match, ...],
+    value_text: str,
+    flags: frozenset[str],
+    value: Quantity | None,
+    reading: Reading,
+) -> str:
+    """What the value says: yes, no, normal, abnormal, unsure or "" (a number, or other words)."""
+    if part.get("dataAbsentReason") is not None:
+        return "unsure"
+    stated = _stated(part, value_codes, value_text, reading)
+    flagged = "yes" if "POS" in flags else "no" if "NEG" in flags else ""
+    if stated in ("yes", "no") and flagged and stated != flagged:
+        return "unsure"
+    if stated or flagged:
+        return stated or flagged
+    has_value = any(key.startswith("value") for key in part)
+    # No value and no reason for its absence: the code itself says that it is there.
+    return "" if has_value or part.get("component") or part.get("hasMember") else "yes"
+
+
+_ANSWERS = {
+    "answer_yes": "yes", "answer_present": "yes", "answer_positive": "yes", "answer_no": "no", "answer_absent": "no",
+    "answer_negative": "no", "answer_normal": "normal", "answer_abnormal": "abnormal", "answer_unknown": "unsure",
+}  # fmt: skip
+
+
+def _stated(part: Json, value_codes: tuple[Match, ...], value_text: str, reading: Reading) -> str:
+    boolean = part.get("valueBoolean")
+    if isinstance(boolean, bool):
+        return "yes" if boolean else "no"
+    for match in value_codes:
+        if match.concept in _ANSWERS and match.role == "":
+            return _ANSWERS[match.concept]
+    return reading.answer(value_text) if value_text else ""
+
+
+def _is_strength(codes: tuple[Match, ...], wordings: tuple[str, ...], reading: Reading) -> bool:
+    if any(m.concept == "strength_exam" for m in codes):
+        return True
+    return any(reading.strength.search(wording.lower()) for wording in wordings)
+
+
+def _grade(part: Json, value: Quantity | None, value_text: str, reading: Reading) -> float | None:
+    if value_text:
+        return reading.grade(value_text, of_five=len(value_text) > 5)
+    if (
+        value is not None
+        and value.exact
+        and 0 <= value.low <= 5
+        and value.unit in ("", "1", "{score}", "{MRC}", "score")
+    ):
+        return value.low
+    return None
+
+
+def _everywhere(wording: str, reading: Reading) -> tuple[Site, ...]:
+    """A grade of all groups was taken in arms and legs, on both sides."""
+    if reading.whole_body.search(wording.lower()):
+        return (Site("arm", "both", "arms"), Site("leg", "both", "legs"))
+    return ()
+
+
+def _range(part: Json) -> tuple[float | None, float | None]:
+    for given in elements(part, "referenceRange"):
+        kind = status(given, "type")
+        if kind in ("", "normal", "recommended"):
+            return number(element(given, "low"), "value"), number(element(given, "high"), "value")
+    return None, None
+
+
+def _examined(raw: Json) -> bool:
+    for category in elements(raw, "category"):
+        for coding in elements(category, "coding"):
+            if text(coding, "code") == "exam":
+                return True
+    return any("Practitioner" in text(performer, "reference") for performer in elements(raw, "performer"))
+
+
+# --- reports, orders, procedures ----------------------------------------------------------------
+
+
+def read_report(raw: Json, about: About) -> Iterator[Entry]:
+    state = text(raw, "status")
+    if state in ("entered-in-error", "cancelled"):
+        return
+    codings, title, wordings = coded(raw, "code")
+    codes = _matches(codings, about.reading)
+    known = {m.concept for m in codes}
+    codes += tuple(m for w in wordings for m in about.reading.studies_in(w) if m.concept not in known)
+    if not codes:
+        return
+    said = [text(raw, "conclusion")]
+    for concept in elements(raw, "conclusionCode"):
+        _, wording, _ = coded({"c": concept}, "c")
+        said.append(wording)
+    conclusion = ". ".join(part for part in said if part)[:_TEXT_LENGTH]
+    yield Report(
+        reference=_ref(raw),
+        title=title or "unnamed report",
+        codes=tuple(dict.fromkeys(codes)),
+        when=span(raw, "effectiveDateTime", "effectivePeriod", "issued"),
+        texts=(conclusion,) if conclusion and state in _FINAL else (),
+        sites=about.reading.sites(*wordings),
+        issued=span(raw, "issued"),
+        status=state,
+        final=state in _FINAL,
+        conclusion=conclusion,
+    )
+
+
+def read_order(raw: Json, about: About) -> Iterator[Entry]:
+    if text(raw, "status") == "entered-in-error" or raw.get("doNotPerform") is True:
+        return
+    codings, title, wordings = coded(raw, "code")
+    codes = _matches(codings, about.reading)
+    known = {m.concept for m in codes}
+    codes += tuple(m for w in wordings for m in about.reading.orders_in(w) if m.concept not in known)
+    if not codes and not title:
+        return
+    yield Order(
+        reference=_ref(raw),
+        title=title or "unnamed order",
+        codes=tuple(dict.fromkeys(codes)),
+        when=span(raw, "authoredOn", "occurrenceDateTime", "occurrencePeriod"),
+        status=text(raw, "status"),
+    )
+
+
+def read_procedure(raw: Json, about: About) -> Iterator[Entry]:
+    if text(raw, "status") not in ("completed", "in-progress"):
+        return
+    codings, title, wordings = coded(raw, "code")
+    codes = _matches(codings, about.reading)
+    known = {m.concept for m in codes}
+    codes += tuple(m for w in wordings for m in about.reading.studies_in(w) if m.concept not in known)
+    _, outcome, _ = coded(raw, "outcome")
+    yield Procedure(
+        reference=_ref(raw),
+        title=title or "unnamed procedure",
+        codes=codes,
+        when=_performed(raw),
+        texts=(*_heard(wordings), *((outcome,) if outcome else ())),
+        coded=_is_coded(codes),
+        sites=_places(raw, "bodySite", wordings, codes, about.reading),
+    )
+
+
+def _performed(raw: Json) -> Span | None:
+    done = element(raw, "performedPeriod")
+    return span(raw, "performedDateTime") or span(done, "end", "start") or span(raw, "performedString")
+
+
+# --- medicines ----------------------------------------------------------------------------------
+
+
+def read_medicine(raw: Json, about: About) -> Iterator[Entry]:
+    state = text(raw, "status")
+    if state in ("entered-in-error", "draft", "unknown", "not-taken", "intended") or raw.get("doNotPerform") is True:
+        return
+    codings, title, wordings = _medication(raw, about)
+    codes = _matches(codings, about.reading)
+    if not codes:
+        codes = tuple(m for w in wordings for m in about.reading.medicines_in(w))
+    if not title and not codes:
+        return
+    dispensed = element(element(raw, "dispenseRequest"), "validityPeriod")
+    bounds = _bounds(raw)
+    active = state in ("active", "on-hold")
+    yield Medicine(
+        reference=_ref(raw),
+        title=title or "unnamed medicine",
+        codes=tuple(dict.fromkeys(codes)),
+        when=span(bounds, "start") or span(raw, "effectiveDateTime", "effectivePeriod", "authoredOn", "dateAsserted"),
+        active=active,
+        ended=span(bounds, "end")
+        or span(element(raw, "effectivePeriod"), "end")
+        or (None if active else span(dispensed, "end")),
+        mg_per_day=_mg_per_day(raw),
+        name=_ingredient(codings, about) or about.reading.medicine_name(title) or title,
+    )
+
+
+def _medication(raw: Json, about: About) -> tuple[list[tuple[str, str]], str, tuple[str, ...]]:
+    if "medicationCodeableConcept" in raw:
+        return coded(raw, "medicationCodeableConcept")
+    target = element(raw, "medicationReference")
+    wanted = text(target, "reference")
+    for contained in elements(raw, "contained"):
+        if wanted == f"#{text(contained, 'id')}":
+            return coded(contained, "code")
+    outside = (about.medications or {}).get(id_of(wanted))
+    if outside is not None:
+        return coded(outside, "code")
+    display = text(target, "display")
+    if wanted and not display:
+        raise UnreadableError("medicationReference", "the medicine itself was not sent")
+    return [], display, (display,) if display else ()
+
+
+def _ingredient(codings: list[tuple[str, str]], about: About) -> str:
+    for system, code in codings:
+        if system.endswith("rxnorm"):
+            name = about.reading.codes.ingredient_names.get(code)
+            if name:
+                return name
+    return ""
+
+
+def _bounds(raw: Json) -> Json:
+    for key in ("dosageInstruction", "dosage"):
+        for dosage in elements(raw, key):
+            return element(element(element(dosage, "timing"), "repeat"), "boundsPeriod")
+    return {}
+
+
+def _mg_per_day(raw: Json) -> float | None:
+    """The daily dose in milligrams, when one dosage states it in full."""
+    for key in ("dosageInstruction", "dosage"):
+        for dosage in elements(raw, key):
+            repeat = element(element(dosage, "timing"), "repeat")
+            for rate in elements(dosage, "doseAndRate"):
+                dose = element(rate, "doseQuantity")
+                value = number(dose, "value")
+                unit = text(dose, "code") or text(dose, "unit")
+                milligrams = None if value is None else units.general(value, unit, "mg")
+                if milligrams is None:
+                    return None
+                times, every = number(repeat, "frequency") or 1.0, number(repeat, "period") or 1.0
+                days = {"h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.0, "": 1.0}.get(text(repeat, "periodUnit"))
+                return None if days is None else milligrams * times / (every * days)
+    return None
+
+
+_NEW_COURSE_AFTER_DAYS = 90
+
+
+def courses(medicines: list[Medicine]) -> list[Medicine]:
+    """Renewals of one medicine are one course: it began with the first, and a dose may have risen."""
+    by_name: dict[str, list[Medicine]] = {}
+    for medicine in medicines:
+        by_name.setdefault(medicine.name.lower(), []).append(medicine)
+    result = []
+    for same in by_name.values():
+        dated = sorted((m for m in same if m.when is not None), key=lambda m: (m.when or _EVER, m.reference))
+        result += [m for m in same if m.when is None]
+        began: Span | None = None
+        before: Medicine | None = None
+        raised: Span | None = None
+        for medicine in dated:
+            if before is None or _interrupted(before, medicine):
+                began, raised = medicine.when, None
+            elif before.mg_per_day and medicine.mg_per_day and medicine.mg_per_day > before.mg_per_day:
+                raised = medicine.when
+            result.append(replace(medicine, when=began, last_change=raised))
+            before = medicine
+    return result
+
+
+_EVER = Span.on(date.min)
+
+
+def _interrupted(before: Medicine, after: Medicine) -> bool:
+    if before.active or before.ended is None or after.when is None:
+        return False
+    return (after.when.first - before.ended.last).days > _NEW_COURSE_AFTER_DAYS
+
+
+# --- encounters and the rest --------------------------------------------------------------------
+
+
+def read_encounter(raw: Json, about: About) -> Iterator[Entry]:
+    if text(raw, "status") in ("entered-in-error", "cancelled"):
+        return
+    reading = about.reading
+    coding = element(raw, "class")
+    codes = list(reading.codes.matches(text(coding, "system"), text(coding, "code")))
+    wordings: list[str] = []
+    for concept in [*elements(raw, "type"), element(raw, "serviceType")]:
+        codings, _, named = coded({"c": concept}, "c")
+        codes += _matches(codings, reading)
+        wordings += named
+    wordings += [text(element(p, "individual"), "display") for p in elements(raw, "participant")]
+    wordings += [text(element(place, "location"), "display") for place in elements(raw, "location")]
+    wordings.append(text(element(raw, "serviceProvider"), "display"))
+    for reason in elements(raw, "reasonCode"):
+        codings, _, named = coded({"c": reason}, "c")
+        found = _with_twitching(_matches(codings, reading), named, reading)
+        codes += [m for m in found if m.concept in reading.gate.all_concepts]
+    held = element(raw, "period")
+    yield Visit(
+        reference=_ref(raw),
+        title=", ".join(dict.fromkeys(w for w in wordings if w)) or "visit",
+        codes=tuple(dict.fromkeys(codes)),
+        when=period(held),
+        status=text(raw, "status"),
+        ended=span(held, "end"),
+        this_one=bool(about.encounter_id) and text(raw, "id") == about.encounter_id,
+    )
+
+
+def read_relative(raw: Json, about: About) -> Iterator[Entry]:
+    if text(raw, "status") in ("entered-in-error", "health-unknown"):
+        return
+    _, relation, _ = coded(raw, "relationship")
+    if about.reading.not_blood.search(relation.lower()):
+        return
+    for condition in elements(raw, "condition"):
+        codings, title, wordings = coded(condition, "code")
+        codes = _matches(codings, about.reading)
+        age = number(element(condition, "onsetAge"), "value")
+        yield Relative(
+            reference=_ref(raw),
+            title=title or "unnamed condition",
+            codes=codes,
+            texts=tuple(f"family history of {w}" for w in _heard(wordings)),
+            coded=_is_coded(codes),
+            relation=relation.lower() or "relative",
+            age="" if age is None else f"at {age:g} years",
+        )
+
+
+def read_device(raw: Json, about: About) -> Iterator[Entry]:
+    if text(raw, "status") not in ("active", ""):
+        return
+    codings, title, wordings = coded(raw, "type")
+    named = tuple(text(n, "name") for n in elements(raw, "deviceName"))
+    codes = _matches(codings, about.reading)
+    texts = _heard((*wordings, *named))
+    title = title or next(iter(named), "device")
+    yield Device(reference=_ref(raw), title=title, codes=codes, texts=texts, coded=_is_coded(codes))
+
+
+def read_allergy(raw: Json, about: About) -> Iterator[Entry]:
+    if status(raw, "verificationStatus") in ("entered-in-error", "refuted") or status(raw, "clinicalStatus") in _ENDED:
+        return
+    codings, title, wordings = coded(raw, "code")
+    codes = _matches(codings, about.reading)
+    yield Allergy(
+        reference=_ref(raw), title=title or "allergy", codes=codes, texts=_heard(wordings), coded=_is_coded(codes)
+    )
+
+
+def read_appointment(raw: Json, about: About) -> Iterator[Entry]:
+    if text(raw, "status") not in ("booked", "pending"):
+        return
+    codes: list[Match] = []
+    wordings: list[str] = [text(raw, "description")]
+    for key in ("serviceType", "specialty", "reasonCode"):
+        for concept in elements(raw, key):
+            codings, _, named = coded({"c": concept}, "c")
+            codes += _matches(codings, about.reading)
+            wordings += named
+    title = ", ".join(w for w in wordings if w) or "appointment"
+    yield Appointment(reference=_ref(raw), title=title, codes=tuple(codes), when=span(raw, "start"))
+
+
+# --- the structured history ---------------------------------------------------------------------
+
+
+def read_answers(raw: Json, about: About) -> Iterator[Entry]:
+    if text(raw, "status") not in ("completed", "amended"):
+        return
+    ours = text(raw, "questionnaire").split("|")[0].endswith(about.reading.questionnaire)
+    when = span(raw, "authored")
+    clinician = "Practitioner" in reference(raw, "author") or "Practitioner" in reference(raw, "source")
+    for item in _items(raw):
+        if ours:
+            yield from _own_answer(item, raw, when, clinician, about)
+        else:
+            yield from _foreign_answer(item, raw, when, clinician, about)
+
+
+def _items(raw: Json) -> Iterator[Json]:
+    for item in elements(raw, "item"):
+        yield item
+        yield from _items(item)
+        for answer in elements(item, "answer"):
+            yield from _items(answer)
+
+
+# Items of the form that name places, and the first day of each band of its question about the beginning.
+_PLACE_ITEMS = frozenset({"site.where", "weak.where", "exam.region"})
+_DAYS_AGO = {"under-2-weeks": 0, "2-to-4-weeks": 14, "4-to-12-weeks": 28, "over-12-weeks": 84}
+
+
+def _own_answer(item: Json, raw: Json, when: Span | None, clinician: bool, about: About) -> Iterator[Entry]:
+    link, values, figure = text(item, "linkId"), [], None
+    for answer in elements(item, "answer"):
+        coding = element(answer, "valueCoding")
+        code = about.reading.history_codes.get((link, text(coding, "code")), text(coding, "code"))
+        said = (code, text(answer, "valueString"), text(answer, "valueDate"), text(answer, "valueDateTime"))
+        values += [value for value in said if value]
+        boolean = answer.get("valueBoolean")
+        if isinstance(boolean, bool):
+            values.append("yes" if boolean else "no")
+        for key in ("valueInteger", "valueDecimal"):
+            figure = number(answer, key) if number(answer, key) is not None else figure
+    if values or figure is not None:
+        yield Answer(
+            reference=_ref(raw), title=text(item, "text") or link, when=when, item=link, values=tuple(values),
+            number=_DAYS_AGO.get(values[0]) if link == "onset.ago" and values else figure,
+            sites=_places_said(values, about) if link in _PLACE_ITEMS else (),
+            by_clinician=clinician,
+        )  # fmt: skip
+
+
+def _places_said(values: list[str], about: About) -> tuple[Site, ...]:
+    return tuple(site for value in values for site in about.reading.sites(value.replace("-", " ")))
+
+
+def _foreign_answer(item: Json, raw: Json, when: Span | None, clinician: bool, about: About) -> Iterator[Entry]:
+    """An item of another form is one more result: reported by a patient, examined by a clinician."""
+    wording = text(item, "text")
+    for answer in elements(item, "answer"):
+        part = {key: value for key, value in answer.items() if key != "valueCoding"}
+        if "valueCoding" in answer:
+            part["valueCodeableConcept"] = {"coding": [answer["valueCoding"]]}
+        part["code"] = {"text": wording}
+        for entry in _result(part, {**raw, "effectiveDateTime": None, "status": "final"}, about, "final", ()):
+            if isinstance(entry, Result):
+                yield replace(entry, when=when, examined=clinician)
+
+
+READERS: dict[str, Callable[[Json, About], Iterator[Entry]]] = {
+    "Condition": read_condition,
+    "Observation": read_observation,
+    "DiagnosticReport": read_report,
+    "ServiceRequest": read_order,
+    "Procedure": read_procedure,
+    "MedicationRequest": read_medicine,
+    "MedicationStatement": read_medicine,
+    "Encounter": read_encounter,
+    "FamilyMemberHistory": read_relative,
+    "Device": read_device,
+    "AllergyIntolerance": read_allergy,
+    "Appointment": read_appointment,
+    "QuestionnaireResponse": read_answers,
+}

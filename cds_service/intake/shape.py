@@ -1,0 +1,109 @@
+"""Guards for raw FHIR: what has the wrong shape is named by its path and becomes a data gap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cds_service.clinical.spans import Span
+from cds_service.errors import UnreadableError
+
+Json = Mapping[str, Any]
+
+
+def text(parent: Json, key: str) -> str:
+    """A string element; empty when it is not there."""
+    value = parent.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise UnreadableError(key, "expected text")
+    return value
+
+
+def element(parent: Json, key: str) -> Json:
+    """A complex element; empty when it is not there."""
+    value = parent.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise UnreadableError(key, "expected an object")
+    return value
+
+
+def elements(parent: Json, key: str) -> Iterator[Json]:
+    """A repeating complex element."""
+    value = parent.get(key)
+    if value is None:
+        return
+    if not isinstance(value, list):
+        raise UnreadableError(key, "expected a list")
+    for position, item in enumerate(value):
+        if not isinstance(item, Mapping):
+            raise UnreadableError(f"{key}[{position}]", "expected an object")
+        yield item
+
+
+def number(parent: Json, key: str) -> float | None:
+    value = parent.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UnreadableError(key, "expected a number")
+    return float(value)
+
+
+def span(parent: Json, *keys: str) -> Span | None:
+    """The first date of these elements that is there. A date that is no date is unreadable."""
+    for key in keys:
+        value = parent.get(key)
+        if value is None:
+            continue
+        if isinstance(value, Mapping):
+            found = period(value)
+        elif isinstance(value, str):
+            found = Span.parse(value)
+            if found is None:
+                raise UnreadableError(key, "expected a date")
+        else:
+            raise UnreadableError(key, "expected a date")
+        if found is not None:
+            return found
+    return None
+
+
+def period(value: Json) -> Span | None:
+    """The start of a Period, else its end."""
+    return span(value, "start", "end")
+
+
+def coded(parent: Json, key: str) -> tuple[list[tuple[str, str]], str, tuple[str, ...]]:
+    """A CodeableConcept: its codings, its wording, and every wording of it."""
+    concept = element(parent, key)
+    codings, wordings = [], []
+    own = text(concept, "text")
+    if own:
+        wordings.append(own)
+    for coding in elements(concept, "coding"):
+        codings.append((text(coding, "system"), text(coding, "code")))
+        display = text(coding, "display")
+        if display and display not in wordings:
+            wordings.append(display)
+    return codings, (wordings[0] if wordings else ""), tuple(wordings)
+
+
+def status(parent: Json, key: str) -> str:
+    """The code of a status that FHIR R4 gives as a CodeableConcept."""
+    for coding in elements(element(parent, key), "coding"):
+        return text(coding, "code")
+    return text(element(parent, key), "text").lower()
+
+
+def reference(parent: Json, key: str) -> str:
+    return text(element(parent, key), "reference")
+
+
+def id_of(reference: str) -> str:
+    """The id in a reference: after the last ``/`` or ``urn:uuid:``, version removed."""
+    plain = reference.split("/_history/")[0]
+    return plain.rsplit("/", 1)[-1].removeprefix("urn:uuid:").removeprefix("urn:oid:")

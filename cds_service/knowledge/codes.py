@@ -1,0 +1,144 @@
+"""Value sets: which concepts a coding of a record belongs to, and which code we write for one."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from cds_service.clinical.chart import Match
+
+SYSTEMS: Mapping[str, str] = {
+    "snomed": "http://snomed.info/sct",
+    "loinc": "http://loinc.org",
+    "icd10cm": "http://hl7.org/fhir/sid/icd-10-cm",
+    "rxnorm": "http://www.nlm.nih.gov/research/umls/rxnorm",
+    "atc": "http://www.whocc.no/atc",
+    "cpt": "http://www.ama-assn.org/go/cpt",
+    "hpo": "http://human-phenotype-ontology.org",
+    "act": "http://terminology.hl7.org/CodeSystem/v3-ActCode",
+    "v2-0532": "http://terminology.hl7.org/CodeSystem/v2-0532",
+    "v2-0136": "http://terminology.hl7.org/CodeSystem/v2-0136",
+}
+# Other names under which records send the same systems.
+_ALIASES = {
+    "urn:oid:2.16.840.1.113883.6.96": "snomed",
+    "urn:oid:2.16.840.1.113883.6.1": "loinc",
+    "urn:oid:2.16.840.1.113883.6.90": "icd10cm",
+    "urn:oid:2.16.840.1.113883.6.88": "rxnorm",
+    "urn:oid:2.16.840.1.113883.6.12": "cpt",
+    "http://hl7.org/fhir/sid/icd-10": "icd10cm",
+    "http://www.ama-assn.org/go/CPT": "cpt",
+    "https://www.whocc.no/atc": "atc",
+    "http://hl7.org/fhir/v2/0136": "v2-0136",
+}
+SHORT_NAMES = {uri: name for name, uri in SYSTEMS.items()} | _ALIASES
+TREES = frozenset({"icd10cm", "atc"})  # a code stands for everything below it
+EXCLUDED = "excluded"  # role of a branch that a parent code must not take in
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRow:
+    """A row of cards/codes: a code of a concept, with where it was confirmed."""
+
+    concept: str
+    system: str
+    code: str
+    display: str
+    role: str
+    evidence: str
+    written: bool
+    source: str
+    file: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """All value sets."""
+
+    rows: tuple[CodeRow, ...]
+    concepts: Mapping[str, Mapping[str, str]]  # id -> kind, title, region, side
+    ingredients: Mapping[str, tuple[str, ...]]  # clinical drug (RxNorm) -> concepts of its ingredient
+    ingredient_names: Mapping[str, str] = field(default_factory=dict)
+    _index: dict[tuple[str, str], list[Match]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            match = Match(row.concept, row.role, row.system, row.code.rstrip("-"))
+            self._index.setdefault((row.system, row.code.rstrip("-")), []).append(match)
+        for rxcui, concepts in self.ingredients.items():
+            known = {m.concept for m in self._index.get(("rxnorm", rxcui), ())}
+            self._index.setdefault(("rxnorm", rxcui), []).extend(
+                Match(concept, "", "rxnorm", rxcui) for concept in concepts if concept not in known
+            )
+
+    def matches(self, system: str | None, code: str | None) -> tuple[Match, ...]:
+        """The concepts of a coding, by its system as sent. Unknown codes match nothing."""
+        name = SHORT_NAMES.get(system or "")
+        if name is None or not code:
+            return ()
+        return _cached(self, name, code)
+
+    def find(self, system: str, code: str) -> tuple[Match, ...]:
+        """Exact code, or for trees the nearest listed ancestor per concept."""
+        if system not in TREES:
+            return tuple(self._index.get((system, code), ()))
+        found: dict[str, Match] = {}
+        for length in range(len(code), 2 if system == "icd10cm" else 0, -1):
+            for match in self._index.get((system, code[:length].rstrip(".")), ()):
+                # The record's own code is kept: rules may accept or exclude parts of a branch.
+                found.setdefault(match.concept, match._replace(code=code))
+        return tuple(m for m in found.values() if m.role != EXCLUDED)
+
+    def to_write(self, concept: str) -> tuple[CodeRow, ...]:
+        """The codes we may write for a concept: at most one per code system, each meaning exactly it."""
+        chosen: dict[str, CodeRow] = {}
+        for row in self.rows:
+            if row.concept == concept and row.written and row.role == "":
+                chosen.setdefault(row.system, row)
+        return tuple(chosen.values())
+
+    def title(self, concept: str) -> str:
+        return self.concepts[concept]["title"]
+
+
+@lru_cache(maxsize=65536)
+def _cached(codes: Codes, system: str, code: str) -> tuple[Match, ...]:
+    return codes.find(system, code)
+
+
+def read_codes(folder: Path) -> Codes:
+    """All tables of cards/codes. Raises OSError or csv errors as they are; content checks come later."""
+    concepts: dict[str, Mapping[str, str]] = {}
+    ingredients: dict[str, tuple[str, ...]] = {}
+    names: dict[str, str] = {}
+    rows: list[CodeRow] = []
+    for path in sorted(folder.glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as lines:
+            table = csv.DictReader(lines)
+            if path.stem == "concepts":
+                concepts = {line["concept"]: line for line in table}
+            elif path.stem == "clinical-drugs":
+                for line in table:
+                    ingredients[line["rxcui"]] = tuple(line["concepts"].split(";"))
+                    names[line["rxcui"]] = line["ingredient"]
+            elif "concept" in (table.fieldnames or ()) and "system" in (table.fieldnames or ()):
+                rows.extend(_rows(table, path.name))
+    return Codes(tuple(rows), concepts, ingredients, names)
+
+
+def _rows(table: Iterable[Mapping[str, str]], file: str) -> Iterable[CodeRow]:
+    for line in table:
+        yield CodeRow(
+            concept=line["concept"],
+            system=line["system"],
+            code=line["code"],
+            display=line["display"],
+            role=line["role"],
+            evidence=line["evidence"],
+            written=line["written"] == "yes",
+            source=line["source"],
+            file=file,
+        )

@@ -1,0 +1,424 @@
+"""Content as closures: findings, cards, tables. The shapes were checked before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cds_service import units
+from cds_service.clinical.analytes import Analyte, Limits, own_range_judge, valid_judge, value_judge
+from cds_service.clinical.chart import USUAL_ROLES
+from cds_service.clinical.findings import (
+    Evidence,
+    Finding,
+    FindingDefinition,
+    Judge,
+    Observer,
+    Statement,
+    Window,
+    renamed,
+    settle,
+)
+from cds_service.clinical.formula import Formula, compile_formula, is_observer, named_in
+from cds_service.clinical.functions import NAMED
+from cds_service.clinical.gate import TWITCHING_WORDS, Gate
+from cds_service.clinical.knowledge import (
+    CardDefinition,
+    CardOrder,
+    CardSuggestion,
+    Caution,
+    DrugClass,
+    Hypothesis,
+    Investigation,
+    NoCardRule,
+    OrderItem,
+    OverrideReason,
+    Reason,
+    Recheck,
+    Reference,
+    Sentence,
+    Term,
+)
+from cds_service.clinical.observe import code_of, compile_observer
+from cds_service.clinical.spans import days_of
+from cds_service.clinical.words import Blocking, Phrase, fold, tokens
+
+if TYPE_CHECKING:
+    from cds_service.clinical.findings import Case
+
+Spec = Mapping[str, Any]
+
+
+def flag(value: Any) -> bool:
+    return value is True or str(value) in ("yes", "true")
+
+
+def optional(spec: Any) -> Formula | None:
+    return None if spec is None else compile_formula(spec)
+
+
+# --- findings -----------------------------------------------------------------------------------
+
+
+def finding(spec: Spec) -> FindingDefinition:
+    return FindingDefinition(spec["id"], spec["title"], spec["kind"], _judge(spec), _own_concepts(spec))
+
+
+def _own_concepts(spec: Spec) -> frozenset[str]:
+    items = [item for item in spec["present_when"] if isinstance(item, Mapping)]
+    return frozenset(concept for item in items for head in ("problem", "result") for concept in item.get(head, ()))
+
+
+def _judge(spec: Spec) -> Judge:
+    name = spec["id"]
+    if "when" in spec:
+        formula = compile_formula(spec["when"])
+        return lambda case: renamed(formula(case), name)
+    if "compute" in spec:
+        judge = NAMED[spec["compute"]](name, spec.get("with") or {})
+        return lambda case: renamed(judge(case), name)
+    return _observed(spec)
+
+
+def _observed(spec: Spec) -> Judge:
+    name, window = spec["id"], _window(spec)
+    shows = [_item(item, denies=False) for item in spec["present_when"]]
+    silent = [item for item in spec["absent_when"] if isinstance(item, Mapping) and "silence" in item]
+    denies = [_item(item, denies=True) for item in spec["absent_when"] if item not in silent]
+    silence = [compile_observer(item) for item in silent]
+    listens = "words" in spec
+
+    def judge(case: Case) -> Finding:
+        present = [statement for observe in shows for statement in observe(case)]
+        absent = [statement for observe in denies for statement in observe(case)]
+        if listens:
+            for statement, says in _heard(name, case):
+                (present if says else absent).append(statement)
+        found = settle(name, present, absent, window, case)
+        if found.presence.value == "unknown" and not present:
+            for observe in silence:
+                for statement in observe(case):
+                    return settle(name, [], [statement], window, case)
+        return found
+
+    return judge
+
+
+def _window(spec: Spec) -> Window:
+    before = spec.get("before_onset", "90 days" if spec["kind"] in ("symptom", "exam") else "any")
+    return Window(
+        present=days_of(spec["present_for"]) if "present_for" in spec else None,
+        absent=days_of(spec.get("absent_for", "90 days")),
+        acute=flag(spec.get("acute")),
+        lasting=flag(spec.get("lasting")),
+        before_onset=None if before == "any" else days_of(before),
+        absent_after_onset=spec["kind"] == "exam" or flag(spec.get("absent_after_onset")),
+    )
+
+
+def _item(item: Any, denies: bool) -> Observer:
+    if isinstance(item, Mapping) and "compute" in item:
+        return _from_judge(NAMED[item["compute"]]("", item.get("with") or {}))
+    if is_observer(item):
+        return compile_observer(item, denies)
+    return _from_judge(compile_formula(item))
+
+
+def _from_judge(judge: Judge) -> Observer:
+    """A formula among the observers: when it holds, it counts, without a window of its own."""
+
+    def observe(case: Case) -> Iterable[Statement]:
+        found = judge(case)
+        if not found.present:
+            return []
+        evidence = found.evidence or (Evidence("", "by rule"),)
+        return [Statement(e, found.newest, standing=True, sites=found.sites) for e in evidence]
+
+    return observe
+
+
+def _heard(name: str, case: Case) -> Iterable[tuple[Statement, bool]]:
+    for entry, heard in case.heard.get(name, ()):
+        if heard.says is None or _no_longer(entry):
+            continue
+        statement = Statement(
+            Evidence.of(entry, f"“{heard.phrase}”"),
+            entry.when,
+            standing=getattr(entry, "state", None) is not None,
+            this_encounter=bool(getattr(entry, "this_encounter", False)),
+            sites=entry.sites,
+        )
+        yield statement, heard.says
+
+
+def _no_longer(entry: Any) -> bool:
+    state = getattr(entry, "state", None)
+    return state is not None and state.value != "current"
+
+
+# --- words --------------------------------------------------------------------------------------
+
+_FORMS = {
+    "fasciculat": ("fasciculation", "fasciculations", "fasciculating", "fasciculates", "fasciculate", "fasciculated"),
+    "myokymi": ("myokymia", "myokymic"),
+}
+
+
+def phrases(findings: Iterable[Spec], gate: Spec, lifted: Mapping[str, Iterable[str]]) -> list[Phrase]:
+    """Every phrase of the content; the gate's stems are phrases of their own."""
+    found = []
+    for spec in findings:
+        words = spec.get("words")
+        if not words:
+            continue
+        lifts = {kind for kind, names in lifted.items() if spec["id"] in names} | set(words["lifts"])
+        unless = tuple(tokens(block) for block in words["unless"])
+        for says, listed in ((True, words["present"]), (False, words["absent"])):
+            for text in listed:
+                found.append(Phrase(spec["id"], tokens(text), says, flag(words["denied"]), unless, frozenset(lifts)))
+    for stem in (*gate["stems"], *gate["moving"]):
+        for form in _FORMS.get(stem, (stem, *(stem + ending for ending in ("es", "s", "ing", "ings", "ed", "y")))):
+            found.append(Phrase(TWITCHING_WORDS, (form,), True, True, (), frozenset()))
+    return found
+
+
+def blocking(words: Spec) -> Blocking:
+    def table(lists: Mapping[str, list[str]]) -> dict[tuple[str, ...], str]:
+        return {tokens(text): kind for kind, listed in lists.items() for text in listed if tokens(text)}
+
+    return Blocking(table(words["before"]), table(words["after"]))
+
+
+def gate(spec: Spec) -> Gate:
+    body = "|".join(re.escape(fold(word)) for word in sorted(spec["body"], key=len, reverse=True))
+    moving = "|".join(re.escape(fold(stem)) for stem in spec["moving"])
+    near = r"(?:[\s\-/]+[a-z0-9'\-]+){0," + str(spec["beside"]) + r"}[\s\-/]+"
+    word, place = rf"\b(?:{moving})[a-z]*", rf"(?:{body})\b"
+    blocked = "|".join(re.escape(fold(phrase)) for phrase in spec["blocked"])
+    return Gate(
+        concepts=frozenset(spec["concepts"]),
+        stems=re.compile(r"\b(?:" + "|".join(re.escape(fold(stem)) for stem in spec["stems"]) + ")"),
+        moving=re.compile(rf"{word}{near}{place}|\b{place}{near}{word}"),
+        blocked=re.compile(rf"\b(?:{blocked})\b"),
+        neighbours=tuple(code_of(text) for text in spec["neighbours"]),
+        observed_within=days_of(spec["observed_within"]),
+        stale_after=days_of(spec["stale_after"]),
+        contact_within=days_of(spec["contact_within"]),
+    )
+
+
+# --- laboratory ---------------------------------------------------------------------------------
+
+
+def analyte(row: Spec) -> Analyte:
+    conversions = {}
+    for unit, factor in (row.get("units") or {}).items():
+        conversion = (
+            units.Conversion(factor["factor"], factor.get("offset", 0.0))
+            if isinstance(factor, Mapping)
+            else units.Conversion(float(factor))
+        )
+        conversions[units.ucum(unit) or unit] = conversion
+    numbers = {key: units.split(text)[0] for key, text in (row.get("with") or {}).items()}
+    return Analyte(
+        id=row["id"],
+        name=row["name"],
+        concepts=frozenset(row.get("codes", ())),
+        unit=row.get("unit", "1"),
+        conversions=conversions,
+        decimals=row.get("decimals", 1),
+        also_shown=row.get("also_shown", ""),
+        also_decimals=row.get("also_decimals", 1),
+        reference=tuple(row.get("reference") or (None, None)),
+        action=_limits(row.get("action")),
+        critical=_limits(row.get("critical")),
+        can_be_critical=flag(row.get("can_be_critical")),
+        low_name=row.get("low_name", ""),
+        high_name=row.get("high_name", ""),
+        look_back=days_of(row["look_back"]) if "look_back" in row else 0,
+        shorter=tuple((compile_formula(s["when"]), days_of(s["to"])) for s in row.get("shorter", ())),
+        core=flag(row.get("core")),
+        danger=row.get("dangerous_first", 99),
+        any_of=tuple(
+            (m, None) if isinstance(m, str) else (m["analyte"], optional(m.get("unless")))
+            for m in row.get("any_of", ())
+        ),
+        compute=row.get("compute", ""),
+        numbers=numbers,
+        besides=frozenset(code_of(text)[1] for text in row.get("besides", ())),
+        roles=USUAL_ROLES | frozenset(row.get("roles", ())),
+        by_code={
+            code_of(code)[1]: {units.ucum(u) or u: units.Conversion(float(f)) for u, f in factors.items()}
+            for code, factors in (row.get("units_by_code") or {}).items()
+        },
+        never_spares=flag(row.get("never_suppresses")),
+        doubtful_high_if=tuple(fold(word) for word in row.get("doubtful_high_if", ())),
+    )
+
+
+def _limits(spec: Spec | None) -> Limits:
+    spec = spec or {}
+    return Limits(
+        **{
+            word: float(units.split(str(spec[word]))[0])
+            for word in ("below", "at_most", "above", "at_least")
+            if spec.get(word) is not None
+        }
+    )
+
+
+def analyte_findings(analytes: Iterable[Analyte]) -> dict[str, FindingDefinition]:
+    """Every analyte is a value under its id and a finding ``valid_<id>``."""
+    found = {}
+    for row in analytes:
+        if not row.any_of:
+            found[row.id] = FindingDefinition(row.id, row.name, "laboratory", value_judge(row))
+            own = f"own_range_{row.id}"
+            title = f"{row.name} inside the laboratory's own range"
+            found[own] = FindingDefinition(own, title, "laboratory", own_range_judge(row))
+        name = f"valid_{row.id}"
+        found[name] = FindingDefinition(name, f"a valid {row.name} result", "laboratory", valid_judge(row))
+    return found
+
+
+def drug_class(row: Spec) -> DrugClass:
+    return DrugClass(
+        id=row["id"],
+        title=row["title"],
+        concepts=frozenset(row["concepts"]) | {f"class:{row['id']}"},
+        names=tuple(row["names"]),
+        causal=flag(row["causal"]),
+        chronic=flag(row["chronic"]),
+        high_risk=flag(row["high_risk"]),
+        affects=frozenset(row["affects"]),
+        mechanism=row["mechanism"],
+        source=row["why"][0]["source"],
+        unless=tuple(fold(word) for word in row["unless"]),
+        daily_dose=units.split(row["daily_dose_at_least"])[0] if "daily_dose_at_least" in row else None,
+    )
+
+
+# --- hypotheses, investigations, cards ----------------------------------------------------------
+
+
+def term(spec: Any) -> Term:
+    negative = isinstance(spec, Mapping) and ("absent" in spec or "not_present" in spec)
+    names = tuple(sorted(named_in(spec)))
+    return Term(compile_formula(spec), names, negative)
+
+
+def hypothesis(row: Spec) -> Hypothesis:
+    urgency = row["urgency"]
+    letters = [(None, urgency)] if isinstance(urgency, str) else [(optional(u.get("when")), u["is"]) for u in urgency]
+    return Hypothesis(
+        id=row["id"],
+        name=row["name"],
+        urgency=tuple(letters),
+        supports=tuple(term(t) for t in row["for"]),
+        opposes=tuple(term(t) for t in row["against"]),
+        needs=optional(row.get("needs")),
+        excluded_when=optional(row.get("excluded_when")),
+        decided_by=tuple(row["decided_by"]),
+        also_named=tuple((compile_formula(n["when"]), n["name"]) for n in row["also_named"]),
+    )
+
+
+def investigation(spec: Spec) -> Investigation:
+    return Investigation(
+        id=spec["id"],
+        title=spec["title"],
+        kind=spec["kind"],
+        items=tuple(
+            OrderItem(i["text"], i["code"], tuple(i["analytes"]), i.get("panel_when_missing"), tuple(i["written"]))
+            for i in spec["orders"]
+        ),
+        category=spec["category"],
+        pending_for=days_of(spec["pending_for"]),
+        also_pending=frozenset(spec["also_pending"]),
+        not_when=tuple(reason(r) for r in spec["not_when"]),
+    )
+
+
+def reason(spec: Spec) -> Reason:
+    return Reason(compile_formula(spec["when"]), spec["because"])
+
+
+def sentence(spec: Spec) -> Sentence:
+    return Sentence(spec["text"], spec.get("source", ""), optional(spec.get("when")))
+
+
+def card(spec: Spec) -> CardDefinition:
+    indicator = spec["indicator"]
+    levels = (
+        [(None, indicator)] if isinstance(indicator, str) else [(optional(i.get("when")), i["is"]) for i in indicator]
+    )
+    return CardDefinition(
+        id=spec["id"],
+        title=spec["title"],
+        tier=spec["tier"],
+        when=compile_formula(spec["when"]),
+        indicator=tuple(levels),
+        summary=tuple(sentence(s) for s in spec["summary"]),
+        suppressed_when=tuple(reason(r) for r in spec["suppressed_when"]),
+        hypotheses=tuple(spec["hypotheses"]),
+        names=tuple(spec["names"]),
+        found=tuple(term(t) for t in spec["found"]),
+        against=tuple(term(t) for t in spec["against"]),
+        asks=tuple(spec["asks"]),
+        reasoning=tuple(sentence(s) for s in spec["reasoning"]),
+        suggestions=tuple(_suggestion(s) for s in spec["suggestions"]),
+        overrides=tuple(spec["overrides"]),
+        sources=tuple(spec["sources"]),
+        number=int(spec["id"][2:]),
+    )
+
+
+def _suggestion(spec: Spec) -> CardSuggestion:
+    orders = tuple(
+        CardOrder(
+            o["order"], o["priority"], optional(o.get("when")), tuple(reason(r) for r in o["unless"]), flag(o["repeat"])
+        )
+        for o in spec["orders"]
+    )
+    return CardSuggestion(spec["label"], orders, flag(spec["recommended"]), optional(spec.get("when")))
+
+
+def caution(row: Spec) -> Caution:
+    return Caution(
+        row["id"], compile_formula(row["when"]), frozenset(row["about"]), row["text"], row["why"][0]["source"]
+    )
+
+
+def no_card_rule(row: Spec) -> NoCardRule:
+    return NoCardRule(
+        row["id"],
+        row["title"],
+        compile_formula(row["when"]),
+        frozenset(row["lets_through"]),
+        row.get("applies") == "alone",
+    )
+
+
+def recheck(row: Spec) -> Recheck:
+    interval = row["recheck_in"]
+    after, until = (None, None) if interval == "none" else (days_of(interval["after"]), days_of(interval["until"]))
+    ends = days_of(row["ends_after"]) if "ends_after" in row else None
+    then = row.get("then")
+    return Recheck(
+        row["id"],
+        compile_formula(row["when"]),
+        after,
+        until,
+        row["sentence"],
+        ends,
+        days_of(then["after"]) if then else None,
+    )
+
+
+def reference(row: Spec) -> Reference:
+    return Reference(row["id"], row["title"], row["kind"], row.get("url", ""))
+
+
+def override_reason(row: Spec) -> OverrideReason:
+    return OverrideReason(row["id"], row["code"], row["system"], row["display"])

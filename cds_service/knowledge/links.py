@@ -1,0 +1,225 @@
+"""Checks that what one content file names exists in another, and that limits keep their units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cds_service import units
+from cds_service.clinical.formula import named_in
+from cds_service.clinical.observe import HEADS
+from cds_service.errors import Fault
+
+if TYPE_CHECKING:
+    from cds_service.knowledge.load import Content
+
+SUMMARY_LIMIT = 140
+_LISTS_OF_FINDINGS = frozenset(
+    {"signs", "after", "void_by", "results", "examined", "whole", "unless"}
+)  # parameters of named functions that name findings
+
+
+def check_links(content: Content) -> Iterator[Fault]:
+    """Every dangling name, as a fault with its file."""
+    analytes = content.plain["analytes.yaml"]["analytes"]
+    values = {row["id"] for row in analytes}
+    known = set(content.findings) | values | {f"{kind}_{name}" for name in values for kind in ("valid", "own_range")}
+    references = {row["id"] for row in content.tables["references.yaml"]}
+    yield from _findings(content, known, references)
+    yield from _units(content)
+    yield from _tables(content, known, references)
+    yield from _cards(content, known, references)
+    yield from _investigations(content, known, references, values)
+    yield from _cycles(content)
+
+
+def _where(content: Content, name: str) -> str:
+    return content.files.get(name, name)
+
+
+def _unknown(where: str, named: Iterable[str], known: set[str], kind: str) -> Iterator[Fault]:
+    for name in sorted(set(named) - known):
+        yield Fault(where, f"names the {kind} '{name}', which does not exist", f"correct the name or add the {kind}")
+
+
+def _formulas(node: Any) -> Iterator[Any]:
+    """Every formula below a content node."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key in ("when", "needs", "excluded_when") and value is not None:
+                yield value
+            elif key in ("for", "against", "parts"):
+                yield from value
+            elif key in ("examples", "why"):
+                continue
+            else:
+                yield from _formulas(value)
+    elif isinstance(node, list | tuple):
+        for part in node:
+            yield from _formulas(part)
+
+
+def depends_on(spec: Mapping[str, Any]) -> set[str]:
+    """The findings and values a finding is judged from."""
+    names: set[str] = set()
+    if "when" in spec:
+        names |= named_in(spec["when"])
+    for item in (*spec.get("present_when", ()), *spec.get("absent_when", ())):
+        if isinstance(item, Mapping) and ("compute" in item or any(head in item for head in HEADS)):
+            names |= _parameters(item.get("with") or {})
+        else:
+            names |= named_in(item)
+    return names | _parameters(spec.get("with") or {})
+
+
+def _parameters(with_: Mapping[str, Any]) -> set[str]:
+    names: set[str] = set()
+    for key, value in with_.items():
+        if key in _LISTS_OF_FINDINGS and isinstance(value, list):
+            names |= {v for v in value if isinstance(v, str)}
+        elif key == "parts":
+            names |= set().union(*(named_in(part) for part in value)) if value else set()
+        elif key == "decisive":
+            names |= {name for group in value for name in group}
+        elif isinstance(value, list):
+            for row in value:
+                if isinstance(row, Mapping) and "when" in row:
+                    names |= named_in(row["when"])
+    return names
+
+
+def _concepts(spec: Any) -> Iterator[str]:
+    """Concepts named by observers."""
+    if isinstance(spec, Mapping):
+        for head in HEADS:
+            if head in spec and head not in ("power", "answer", "patient", "silence"):
+                value = spec[head]
+                yield from [value] if isinstance(value, str) else value
+        for key, value in spec.items():
+            if key not in ("examples", "why"):
+                yield from _concepts(value)
+    elif isinstance(spec, list | tuple):
+        for part in spec:
+            yield from _concepts(part)
+
+
+def _findings(content: Content, known: set[str], references: set[str]) -> Iterator[Fault]:
+    analytes = {row["id"] for row in content.plain["analytes.yaml"]["analytes"]}
+    concepts = set(content.codes.concepts) | analytes
+    for name, spec in content.findings.items():
+        where = _where(content, name)
+        yield from _unknown(where, depends_on(spec), known, "finding")
+        yield from _unknown(where, (claim["source"] for claim in spec["why"]), references, "reference")
+        observers = [*spec.get("present_when", ()), *spec.get("absent_when", ())]
+        named = {c for c in _concepts(observers) if isinstance(c, str)}
+        unnamed = {c for o in observers if isinstance(o, Mapping) and o.get("names") for c in _concepts(o)}
+        yield from _unknown(where, named - unnamed, concepts, "concept")
+
+
+def _units(content: Content) -> Iterator[Fault]:
+    """A limit in a formula is written in the canonical unit of its analyte."""
+    canonical = {row["id"]: row.get("unit", "1") for row in content.plain["analytes.yaml"]["analytes"]}
+    canonical |= {"age": "years", "duration_days": "days"}
+    everything = {
+        **content.findings, **content.cards, **content.investigations,
+        **{row["id"]: row for table in content.tables.values() for row in table},
+    }  # fmt: skip
+    for name, spec in everything.items():
+        formulas = [*_formulas(spec), *(spec.get("present_when", ())), *(spec.get("absent_when", ()))]
+        for value, limit in _limits(formulas):
+            wanted = canonical.get(value)
+            unit = units.split(limit)[1]
+            if wanted is not None and (units.ucum(unit) or unit) != (units.ucum(wanted) or wanted):
+                yield Fault(_where(content, name), f"compares {value} in '{unit}'", f"write the limit in {wanted}")
+
+
+def _limits(node: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(node, Mapping):
+        for key, inner in node.items():
+            if key in ("below", "above", "between") and isinstance(inner, Mapping):
+                for name, limit in inner.items():
+                    for end in limit if isinstance(limit, list) else [limit]:
+                        yield name, str(end)
+            else:
+                yield from _limits(inner)
+    elif isinstance(node, list | tuple):
+        for part in node:
+            yield from _limits(part)
+
+
+def _tables(content: Content, known: set[str], references: set[str]) -> Iterator[Fault]:
+    labels = set(content.investigations)
+    for table, rows in content.tables.items():
+        for row in rows:
+            where = f"{table} {row['id']}"
+            formulas = list(_formulas(row))
+            if isinstance(row.get("urgency"), list):
+                formulas += [u["when"] for u in row["urgency"] if "when" in u]
+            for formula in formulas:
+                yield from _unknown(where, named_in(formula), known, "finding")
+            for claim in row.get("why", ()):
+                yield from _unknown(where, [claim["source"]], references, "reference")
+            yield from _unknown(
+                where, [*row.get("decided_by", ()), *row.get("about", ()), *row.get("check", ())], labels, "order"
+            )
+            if table == "no-card-rules.yaml":
+                yield from _unknown(where, row["lets_through"], set(content.cards), "card")
+    for row in content.plain["analytes.yaml"]["analytes"]:
+        for formula in _formulas(row):
+            yield from _unknown(f"analytes.yaml {row['id']}", named_in(formula), known, "finding")
+        yield from _unknown(f"analytes.yaml {row['id']}", (c["source"] for c in row["why"]), references, "reference")
+
+
+def _cards(content: Content, known: set[str], references: set[str]) -> Iterator[Fault]:
+    hypotheses = {row["id"] for row in content.tables["hypotheses.yaml"]}
+    reasons = {row["id"] for row in content.plain["about.yaml"]["override_reasons"]}
+    for name, spec in content.cards.items():
+        where = _where(content, name)
+        for formula in _formulas(spec):
+            yield from _unknown(where, named_in(formula), known, "finding")
+        yield from _unknown(where, [*spec["names"], *named_in(spec["found"]), *spec["asks"]], known, "finding")
+        yield from _unknown(where, spec["hypotheses"], hypotheses, "hypothesis")
+        yield from _unknown(where, spec["overrides"], reasons, "override reason")
+        cited = {*spec["sources"], *(s["source"] for s in spec["reasoning"] if s["source"])}
+        yield from _unknown(where, cited, references, "reference")
+        yield from _unknown(where, _orders(spec), set(content.investigations), "order")
+        for text in (s["text"] for s in spec["summary"]):
+            if len(text) >= SUMMARY_LIMIT:
+                yield Fault(where, f"a summary has {len(text)} characters", "keep it under 140")
+
+
+def _orders(spec: Mapping[str, Any]) -> set[str]:
+    return {order["order"] for suggestion in spec["suggestions"] for order in suggestion["orders"]}
+
+
+def _investigations(content: Content, known: set[str], references: set[str], values: set[str]) -> Iterator[Fault]:
+    concepts = set(content.codes.concepts)
+    for name, spec in content.investigations.items():
+        where = _where(content, name)
+        for formula in _formulas(spec):
+            yield from _unknown(where, named_in(formula), known, "finding")
+        yield from _unknown(where, (c["source"] for c in spec["why"]), references, "reference")
+        for item in spec["orders"]:
+            yield from _unknown(where, [item["code"]] if item["code"] else [], concepts, "concept")
+            yield from _unknown(where, item["analytes"], values, "analyte")
+        yield from _unknown(where, spec["also_pending"], concepts, "concept")
+
+
+def _cycles(content: Content) -> Iterator[Fault]:
+    """A finding must not depend on itself, or judging it would never end."""
+    state: dict[str, int] = {}
+
+    def visit(name: str, trail: tuple[str, ...]) -> Iterator[Fault]:
+        if state.get(name) == 2 or name not in content.findings:
+            return
+        if state.get(name) == 1:
+            circle = " → ".join((*trail[trail.index(name) :], name))
+            yield Fault(_where(content, name), f"depends on itself: {circle}", "break the circle")
+            return
+        state[name] = 1
+        for part in sorted(depends_on(content.findings[name])):
+            yield from visit(part, (*trail, name))
+        state[name] = 2
+
+    for name in sorted(content.findings):
+        yield from visit(name, ())

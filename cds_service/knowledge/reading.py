@@ -1,0 +1,176 @@
+"""How records are read: words.yaml, compiled. Intake asks it about texts and places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cds_service.clinical.chart import Match, Site
+from cds_service.clinical.gate import TWITCHING_WORDS, Gate
+from cds_service.clinical.words import PhraseBook, fold
+from cds_service.knowledge.codes import Codes
+
+_SENTENCE = re.compile(r"[.;\n]")
+_GRADE = re.compile(r"(?<![\d.])([0-5])\s*([+\-]?)(?:\s*/\s*5)?\s*([+\-]?)(?![\d.])")
+_GRADE_OF_FIVE = re.compile(r"(?<![\d.])([0-5])\s*([+\-]?)\s*/\s*5\s*([+\-]?)(?![\d.])")
+
+
+def _any_of(words: list[str]) -> re.Pattern[str]:
+    if not words:
+        return re.compile(r"(?!)")
+    ordered = sorted(words, key=len, reverse=True)
+    return re.compile(r"(?<![a-z0-9])(?:" + "|".join(re.escape(fold(word)) for word in ordered) + r")(?![a-z0-9])")
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Everything intake needs of the content: value sets, phrases, places and the gate."""
+
+    codes: Codes
+    gate: Gate
+    phrase_book: PhraseBook
+    answers: Mapping[str, str]  # folded word -> yes, no, normal, abnormal, unsure
+    regions: tuple[tuple[str, re.Pattern[str]], ...]
+    traps: tuple[tuple[str, re.Pattern[str]], ...]
+    sides: tuple[tuple[str, re.Pattern[str]], ...]
+    both: re.Pattern[str]
+    site_concepts: Mapping[str, str]
+    implied_sites: Mapping[str, str]
+    studies: tuple[tuple[str, re.Pattern[str]], ...]
+    orders: tuple[tuple[str, re.Pattern[str]], ...]
+    strength: re.Pattern[str]
+    whole_body: re.Pattern[str]
+    medicine_names: Mapping[str, tuple[str, ...]]  # folded name -> concepts
+    medicine_pattern: re.Pattern[str]
+    kept_names: re.Pattern[str]  # names by which rules ask for results that have no code
+    not_blood: re.Pattern[str]
+    history_codes: Mapping[tuple[str, str], str]  # item of the form and code of an option -> its value
+    questionnaire: str = "/Questionnaire/twitch-history"
+
+    def sites(self, *texts: str) -> tuple[Site, ...]:
+        """Regions of the body that a text names, each with its side."""
+        found: dict[Site, None] = {}
+        for text in texts:
+            plain = fold(text)
+            side = next((name for name, pattern in self.sides if pattern.search(plain)), "")
+            if _has(self.sides, "left", plain) and _has(self.sides, "right", plain):
+                side = "both"
+            for _, pattern in self.sides:
+                # "Back of the left hand" is the back of the hand.
+                plain = pattern.sub("", plain).replace("  ", " ")
+            for region, pattern in self.traps:
+                plain, hits = pattern.subn(" ", plain)
+                if hits and region != "nowhere":
+                    found[Site(region, side, region)] = None
+            for region, pattern in self.regions:
+                for hit in pattern.finditer(plain):
+                    word = hit.group()
+                    found[Site(region, "both" if not side and self.both.fullmatch(word) else side, word)] = None
+        return tuple(found)
+
+    def site_of_concepts(self, concepts: set[str], wording: str) -> tuple[Site, ...]:
+        side = next(
+            (s for s in ("left", "right") if any(c.endswith(f"_{s}") or c == f"side_{s}" for c in concepts)), ""
+        )
+        if "side_bilateral" in concepts:
+            side = "both"
+        return tuple(
+            Site(self.site_concepts[c], side, fold(wording) or self.site_concepts[c])
+            for c in sorted(concepts)
+            if c in self.site_concepts
+        )
+
+    def says_twitching(self, text: str) -> bool | None:
+        """Whether words say that a muscle twitches: True, denied (False), or not said (None)."""
+        if not self.gate.may_speak_of_twitching(fold(text)):
+            return None
+        verdicts = [self._sentence_says_twitching(sentence) for sentence in _SENTENCE.split(text)]
+        return True if True in verdicts else False if False in verdicts else None
+
+    def _sentence_says_twitching(self, sentence: str) -> bool | None:
+        plain = fold(sentence)
+        if not self.gate.may_speak_of_twitching(plain) or self.gate.blocked.search(plain):
+            return None
+        heard = [h for h in self.phrase_book.listen(sentence) if h.finding == TWITCHING_WORDS]
+        return heard[0].says if heard else None
+
+    def answer(self, text: str) -> str:
+        return self.answers.get(fold(text).strip().rstrip("."), "")
+
+    def grade(self, text: str, of_five: bool) -> float | None:
+        """A strength grade in words: 5/5, 4+, 4-/5; a plus or minus shifts by half a grade."""
+        found = (_GRADE_OF_FIVE if of_five else _GRADE).search(fold(text))
+        if not found:
+            return None
+        sign = found[2] or found[3]
+        value = float(found[1]) + {"+": 0.5, "-": -0.5}.get(sign, 0.0)
+        return min(5.0, max(0.0, value))
+
+    def keeps(self, wordings: tuple[str, ...]) -> bool:
+        """Whether a rule asks for a result by its name."""
+        return any(self.kept_names.search(fold(wording)) for wording in wordings)
+
+    def medicine_name(self, text: str) -> str:
+        """The first known name in a text, so that two strengths of one medicine are one medicine."""
+        found = self.medicine_pattern.search(fold(text))
+        return found.group() if found else ""
+
+    def studies_in(self, text: str) -> tuple[Match, ...]:
+        return _words(self.studies, text)
+
+    def orders_in(self, text: str) -> tuple[Match, ...]:
+        return _words(self.orders, text)
+
+    def medicines_in(self, text: str) -> tuple[Match, ...]:
+        concepts = {c for hit in self.medicine_pattern.findall(fold(text)) for c in self.medicine_names[hit]}
+        return tuple(Match(concept, "words", "text", "") for concept in sorted(concepts))
+
+
+def _has(sides: tuple[tuple[str, re.Pattern[str]], ...], wanted: str, text: str) -> bool:
+    return any(name == wanted and pattern.search(text) for name, pattern in sides)
+
+
+def _words(table: tuple[tuple[str, re.Pattern[str]], ...], text: str) -> tuple[Match, ...]:
+    plain = fold(text)
+    return tuple(Match(concept, "", "text", "") for concept, pattern in table if pattern.search(plain))
+
+
+def compile_reading(
+    words: Mapping[str, Any],
+    codes: Codes,
+    gate: Gate,
+    book: PhraseBook,
+    medicines: Mapping[str, tuple[str, ...]],
+    kept: list[str],
+    history: Mapping[str, Any],
+) -> Reading:
+    """words.yaml as patterns. ``medicines``: names in words, with their concepts; ``kept``: names of results."""
+    answers = {fold(w): kind for kind in ("yes", "no", "normal", "abnormal", "unsure") for w in words[kind]}
+    return Reading(
+        codes=codes,
+        gate=gate,
+        phrase_book=book,
+        answers=answers,
+        regions=tuple((region, _any_of(listed)) for region, listed in words["regions"].items()),
+        traps=tuple((region, _any_of(listed)) for region, listed in words["traps"].items()),
+        sides=tuple((side, _any_of(listed)) for side, listed in words["sides"].items()),
+        both=_any_of(words["plural_means_both"]),
+        site_concepts={c: region for region, concepts in words["site_concepts"].items() for c in concepts},
+        implied_sites=words["implied_sites"],
+        studies=tuple((c, _any_of(listed)) for c, listed in words["named_in_words"].items()),
+        orders=tuple((c, _any_of(listed)) for c, listed in words["order_words"].items()),
+        strength=_any_of(words["strength"]),
+        whole_body=_any_of(words["whole_body_strength"]),
+        medicine_names=medicines,
+        medicine_pattern=_any_of(list(medicines)),
+        kept_names=_any_of(kept),
+        not_blood=_any_of(words["not_blood"]),
+        history_codes={
+            (item["id"], str(option["code"]).split()[1]): str(option["value"])
+            for item in history["items"]
+            for option in item.get("options", ())
+            if "code" in option
+        },
+    )

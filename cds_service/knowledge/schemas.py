@@ -1,0 +1,375 @@
+"""What a content file must look like, in marshmallow; every message says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
+
+from cds_service.clinical.formula import WORDS
+from cds_service.clinical.functions import NAMED
+from cds_service.clinical.observe import HEADS
+from cds_service.clinical.spans import days_of
+from cds_service.units import split
+
+INDICATORS = ("info", "warning", "critical")
+KINDS = ("symptom", "exam", "context", "exposure", "laboratory", "study", "time", "composite")
+TIERS = ("T0", "T1", "T2", "T3", "T4", "T5", "T6", "T7", "overlay")
+STATUSES = ("draft", "in-review", "approved", "retired")
+PRIORITIES = ("routine", "urgent", "asap", "stat")
+SUMMARY_LIMIT = 140
+
+_COMPARED = {"above", "below", "at_least", "at_most"}
+OBSERVER_FIELDS: Mapping[str, frozenset[str]] = {
+    "problem": frozenset(
+        {"state", "only", "besides", "systems", "roles", "within", "older_than", "severity", "site", "diagnosis",
+         "containing", "onset_stated", "before_onset", "recurs", "verified"}
+    ),
+    "result": frozenset(
+        {"says", "examined", "only", "besides", "systems", "roles", "site", "within", "containing", "is"}
+    ),
+    "power": frozenset({"within", "site", "muscle"}),
+    "measured": frozenset({"range", "which", "within", "only", "besides", "systems", "roles", "names"} | _COMPARED),
+    "answer": frozenset({"is", "lacks", "within"} | _COMPARED),
+    "medicine": frozenset({"stopped_within", "started_within", "for_at_least", "daily_dose_at_least", "names"}),
+    "report": frozenset({"says", "unless", "within", "states"}),
+    "procedure": frozenset({"names", "within", "site", "only", "besides", "roles"}),
+    "order": frozenset({"states", "within", "names"}),
+    "visit": frozenset({"names", "within", "open", "planned"}),
+    "relative": frozenset({"names", "only", "roles"}),
+    "device": frozenset({"names", "only", "roles"}),
+    "allergy": frozenset({"names"}),
+    "appointment": frozenset({"names"}),
+    "patient": frozenset(),
+    "silence": frozenset(),
+}  # fmt: skip
+
+
+class Strict(Schema):
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"unknown": "is not a field of this kind of file; see docs/content.md"}  # noqa: RUF012
+
+
+def duration(text: Any) -> None:
+    try:
+        days_of(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+def quantity(text: Any) -> None:
+    try:
+        split(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+class Formula(fields.Field[Any]):
+    """A finding's id or one of the ten words."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        check_formula(value)
+        return value
+
+
+def check_formula(value: Any) -> None:
+    if isinstance(value, str) and value:
+        return
+    if not isinstance(value, Mapping):
+        raise ValidationError("write a finding's id or one of: " + ", ".join(WORDS))
+    words = [word for word in value if word != "inclusive"]
+    if len(words) != 1 or words[0] not in WORDS:
+        raise ValidationError(f"{', '.join(map(str, words)) or 'nothing'}: use exactly one of {', '.join(WORDS)}")
+    _check_word(words[0], value[words[0]])
+
+
+def _check_word(word: str, inner: Any) -> None:
+    if word in ("all", "any"):
+        if not isinstance(inner, list) or not inner:
+            raise ValidationError(f"{word}: needs a list of formulas")
+        for part in inner:
+            check_formula(part)
+    elif word == "at_least":
+        if not isinstance(inner, Mapping) or set(inner) != {"n", "of"} or not isinstance(inner["n"], int):
+            raise ValidationError("at_least: write {n: 2, of: [a, b, c]}")
+        for part in inner["of"]:
+            check_formula(part)
+    elif word in ("absent", "not_present"):
+        check_formula(inner)
+    elif word in ("below", "above", "between", "within"):
+        _check_limits(word, inner)
+    elif word == "of_codes":
+        check_observer(inner)
+
+
+def _check_limits(word: str, inner: Any) -> None:
+    if not isinstance(inner, Mapping) or len(inner) != 1:
+        raise ValidationError(f"{word}: write one name with its limit, like {{K: 3.0 mmol/L}}")
+    (limit,) = inner.values()
+    if word == "within":
+        duration(limit)
+    elif word == "between":
+        if not isinstance(limit, list) or len(limit) != 2:
+            raise ValidationError("between: write {K: [2.5 mmol/L, 3.0 mmol/L]}")
+        for end in limit:
+            quantity(end)
+    else:
+        quantity(limit)
+
+
+def check_observer(value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise ValidationError("write an observer like {problem: [concept]}")
+    heads = [head for head in HEADS if head in value]
+    if len(heads) != 1:
+        raise ValidationError(f"an observer starts with exactly one of: {', '.join(HEADS)}")
+    unknown = set(value) - {heads[0]} - OBSERVER_FIELDS[heads[0]]
+    if unknown:
+        raise ValidationError(
+            f"{heads[0]}: {', '.join(sorted(map(str, unknown)))} is not a field of it; see docs/content.md"
+        )
+    for key in ("within", "older_than", "stopped_within", "for_at_least", "before_onset"):
+        if key in value:
+            duration(value[key])
+
+
+class Observer(fields.Field[Any]):
+    """An observer, a formula, or a named function as one item."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, Mapping) and "compute" in value:
+            check_compute(value["compute"])
+        elif isinstance(value, Mapping) and any(head in value for head in HEADS):
+            check_observer(value)
+        else:
+            check_formula(value)
+        return value
+
+
+def check_compute(name: Any) -> None:
+    if name not in NAMED:
+        raise ValidationError(f"'{name}' is no named function; there are: {', '.join(sorted(NAMED))}")
+
+
+class Claim(Strict):
+    claim = fields.String(required=True)
+    source = fields.String(required=True)
+
+
+class Example(Strict):
+    name = fields.String()
+    given = fields.Raw(required=True)
+    expect = fields.Raw(required=True)
+    expect_orders = fields.List(fields.String())
+    expect_not = fields.List(fields.String())
+
+
+class Reviewed(Strict):
+    """What every content file says of itself."""
+
+    status = fields.String(required=True, validate=validate.OneOf(STATUSES))
+    reviewed_by = fields.String(required=True, allow_none=True)
+    purpose = fields.String(required=True, validate=validate.Length(min=10))
+    misuse = fields.String(required=True, validate=validate.Length(min=10))
+
+    @validates_schema
+    def _approved_needs_a_reviewer(self, values: Mapping[str, Any], **_: Any) -> None:
+        if values.get("status") == "approved" and not values.get("reviewed_by"):
+            raise ValidationError("approved content names its reviewer in reviewed_by", "reviewed_by")
+
+
+class Words(Strict):
+    present = fields.List(fields.String(), load_default=list)
+    absent = fields.List(fields.String(), load_default=list)
+    denied = fields.Raw(load_default=False)
+    unless = fields.List(fields.String(), load_default=list)
+    lifts = fields.List(fields.String(), load_default=list)
+
+
+class Finding(Reviewed):
+    id = fields.String(required=True)
+    title = fields.String(required=True)
+    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    present_for = fields.String(validate=duration)
+    absent_for = fields.String(validate=duration)
+    acute = fields.Raw(load_default=False)
+    lasting = fields.Raw(load_default=False)
+    before_onset = fields.String()
+    absent_after_onset = fields.Raw(load_default=False)
+    present_when = fields.List(Observer(), load_default=list)
+    absent_when = fields.List(Observer(), load_default=list)
+    words = fields.Nested(Words)
+    when = Formula()
+    compute = fields.String(validate=check_compute)
+    with_ = fields.Dict(data_key="with", load_default=dict)
+    rule = fields.String()
+    why = fields.List(fields.Nested(Claim), required=True, validate=validate.Length(min=1))
+    examples = fields.List(fields.Nested(Example), required=True, validate=validate.Length(min=1))
+
+    @validates_schema
+    def _one_way_to_judge(self, values: Mapping[str, Any], **_: Any) -> None:
+        ways = [w for w in ("when", "compute") if w in values]
+        observed = values.get("present_when") or values.get("absent_when") or values.get("words")
+        if len(ways) + bool(observed) != 1:
+            raise ValidationError("use exactly one of when, compute, or present_when with absent_when and words")
+        if "compute" in values and not values.get("rule"):
+            raise ValidationError("say the rule of the named function in one sentence", "rule")
+
+
+class Conditional(Strict):
+    when = Formula()
+    text = fields.String(required=True)
+    source = fields.String(load_default="")
+
+
+class Because(Strict):
+    when = Formula(required=True)
+    because = fields.String(required=True)
+
+
+class CardOrder(Strict):
+    order = fields.String(required=True)
+    priority = fields.String(required=True, validate=validate.OneOf(PRIORITIES))
+    when = Formula()
+    unless = fields.List(fields.Nested(Because), load_default=list)
+    repeat = fields.Raw(load_default=False)
+
+
+class CardSuggestion(Strict):
+    label = fields.String(required=True, validate=validate.Length(max=90))
+    recommended = fields.Raw(load_default=False)
+    when = Formula()
+    orders = fields.List(fields.Nested(CardOrder), required=True)
+
+
+class Card(Reviewed):
+    id = fields.String(required=True, validate=validate.Regexp(r"TW\d\d$", error="write the card's id like TW07"))
+    title = fields.String(required=True)
+    tier = fields.String(required=True, validate=validate.OneOf(TIERS))
+    when = Formula(required=True)
+    suppressed_when = fields.List(fields.Nested(Because), load_default=list)
+    indicator = fields.Raw(required=True)
+    hypotheses = fields.List(fields.String(), load_default=list)
+    names = fields.List(fields.String(), load_default=list)
+    summary = fields.List(fields.Nested(Conditional), required=True, validate=validate.Length(min=1))
+    found = fields.List(Formula(), load_default=list)
+    against = fields.List(Formula(), load_default=list)
+    asks = fields.List(fields.String(), load_default=list)
+    reasoning = fields.List(fields.Nested(Conditional), required=True)
+    suggestions = fields.List(fields.Nested(CardSuggestion), load_default=list, validate=validate.Length(max=3))
+    overrides = fields.List(fields.String(), required=True)
+    sources = fields.List(fields.String(), required=True, validate=validate.Length(min=1))
+    examples = fields.List(fields.Nested(Example), required=True, validate=validate.Length(min=2))
+
+
+class Item(Strict):
+    code = fields.String(load_default="")
+    text = fields.String(required=True)
+    analytes = fields.List(fields.String(), load_default=list)
+    written = fields.List(fields.String(), load_default=list)
+    panel_when_missing = fields.Integer()
+
+
+class Investigation(Reviewed):
+    id = fields.String(required=True)
+    title = fields.String(required=True)
+    kind = fields.String(
+        required=True,
+        validate=validate.OneOf(("laboratory", "study", "imaging", "referral", "review", "follow-up")),
+    )
+    category = fields.String(load_default="")
+    orders = fields.List(fields.Nested(Item), required=True, validate=validate.Length(min=1))
+    pending_for = fields.String(required=True, validate=duration)
+    also_pending = fields.List(fields.String(), load_default=list)
+    not_when = fields.List(fields.Nested(Because), load_default=list)
+    why = fields.List(fields.Nested(Claim), required=True)
+    examples = fields.List(fields.Nested(Example), required=True)
+
+
+class AlsoNamed(Strict):
+    when = Formula(required=True)
+    name = fields.String(required=True)
+
+
+class Hypothesis(Strict):
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    urgency = fields.Raw(required=True)
+    for_ = fields.List(Formula(), data_key="for", required=True, validate=validate.Length(min=1))
+    against = fields.List(Formula(), required=True)
+    needs = Formula()
+    excluded_when = Formula()
+    decided_by = fields.List(fields.String(), required=True)
+    also = fields.String()
+    also_named = fields.List(fields.Nested(AlsoNamed), load_default=list)
+    why = fields.List(fields.Nested(Claim), required=True)
+    examples = fields.List(fields.Nested(Example), required=True)
+
+
+class Caution(Strict):
+    id = fields.String(required=True)
+    when = Formula(required=True)
+    about = fields.List(fields.String(), required=True)
+    text = fields.String(required=True)
+    why = fields.List(fields.Nested(Claim), required=True)
+    examples = fields.List(fields.Nested(Example), required=True)
+
+
+class NoCardRule(Strict):
+    id = fields.String(required=True)
+    title = fields.String(required=True)
+    purpose = fields.String(required=True)
+    misuse = fields.String(required=True)
+    when = Formula()
+    each_card = fields.Dict()
+    lets_through = fields.List(fields.String(), required=True)
+    applies = fields.String(validate=validate.Equal("alone"))
+    short_form = fields.List(fields.Dict())
+    silenced_by = fields.String()
+    why = fields.List(fields.Nested(Claim), required=True)
+    examples = fields.List(fields.Nested(Example), required=True)
+
+
+class Interval(Strict):
+    after = fields.String(required=True, validate=duration)
+    until = fields.String(required=True, validate=duration)
+
+
+class Recheck(Strict):
+    id = fields.String(required=True)
+    when = Formula(required=True)
+    recheck_in = fields.Raw(required=True)
+    then = fields.Nested(Interval)
+    ends_after = fields.String(validate=duration)
+    times = fields.Integer()
+    sentence = fields.String(required=True)
+    why = fields.List(fields.Nested(Claim), required=True)
+    examples = fields.List(fields.Nested(Example), required=True)
+
+
+class Reference(Strict):
+    id = fields.String(required=True)
+    kind = fields.String(required=True)
+    title = fields.String(required=True)
+    url = fields.Url()
+
+
+class DrugClass(Strict):
+    id = fields.String(required=True)
+    title = fields.String(required=True)
+    concepts = fields.List(fields.String(), required=True)
+    names = fields.List(fields.String(), required=True)
+    causal = fields.Raw(required=True)
+    chronic = fields.Raw(load_default=False)
+    high_risk = fields.Raw(load_default=False)
+    affects = fields.List(fields.String(), load_default=list)
+    unless = fields.List(fields.String(), load_default=list)
+    daily_dose_at_least = fields.String(validate=quantity)
+    mechanism = fields.String(required=True)
+    check = fields.List(fields.String(), required=True)
+    strength = fields.String(required=True)
+    why = fields.List(fields.Nested(Claim), required=True)
+    examples = fields.List(fields.Dict(), required=True)

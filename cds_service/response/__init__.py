@@ -1,0 +1,1 @@
+"""Writes an assessment as CDS Hooks cards."""

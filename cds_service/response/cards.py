@@ -1,0 +1,131 @@
+"""An assessment as CDS Hooks 2.0.1 cards."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cds_service.clinical.assessment import Assessment, CardPlan
+from cds_service.clinical.findings import Case
+from cds_service.knowledge.codes import Codes
+from cds_service.response import uuids
+from cds_service.response.detail import detail
+from cds_service.response.fill import summary
+from cds_service.response.orders import service_requests
+from cds_service.response.schema import check_cards
+
+# Our own code system, for what no public one has: an OID that is made from a UUID (X.667).
+LOCAL_SYSTEM = "urn:oid:2.25.121039843979750970419858618624311524928"
+MOST_LINKS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who issues the cards: the site's secret and tenant, and the intent of its orders."""
+
+    secret: bytes
+    tenant: str = ""
+    intent: str = "order"
+    fixed_random: int | None = None  # tests and comparisons want the same uuids every time
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """The context of the hook that goes into orders."""
+
+    patient: str
+    encounter: str = ""
+    user: str = ""
+
+
+def write_cards(assessment: Assessment, recipient: Recipient, issuer: Issuer, codes: Codes) -> list[dict[str, Any]]:
+    """The cards, checked against our own schema before they leave."""
+    cards = [
+        _card(card, assessment, recipient, issuer, codes, lead=position == 0)
+        for position, card in enumerate(assessment.cards)
+    ]
+    check_cards(cards)
+    return cards
+
+
+def _card(
+    card: CardPlan, assessment: Assessment, recipient: Recipient, issuer: Issuer, codes: Codes, lead: bool
+) -> dict[str, Any]:
+    case, definition = assessment.case, card.cards[0]
+    references = case.knowledge.references
+    source = references[definition.sources[0]]
+    number = _numbering(card, case, recipient, issuer)
+    result: dict[str, Any] = {
+        "uuid": number(0),
+        "summary": summary(card, case),
+        "indicator": card.indicator,
+        "detail": detail(card, assessment, lead),
+        "source": {"label": source.title, "url": source.url} if source.url else {"label": source.title},
+    }
+    suggestions = list(_suggestions(card, case, recipient, issuer, codes, number))
+    if suggestions:
+        result["suggestions"] = suggestions
+        result["selectionBehavior"] = "any"
+    result["overrideReasons"] = list(_override_reasons(card, case))
+    links = [
+        {"label": references[s].title, "url": references[s].url, "type": "absolute"}
+        for s in definition.sources
+        if references[s].url
+    ]
+    if links:
+        result["links"] = links[:MOST_LINKS]
+    return result
+
+
+def _numbering(card: CardPlan, case: Case, recipient: Recipient, issuer: Issuer) -> Any:
+    memory = uuids.memory_key(issuer.secret, issuer.tenant, recipient.patient, card.name, fingerprint(card, case))
+    random = secrets.randbits(24) if issuer.fixed_random is None else issuer.fixed_random
+    release = uuids.release_of(case.knowledge.version)
+
+    def number(suggestion: int) -> str:
+        issued = uuids.Issued(card.cards[0].number, release, suggestion, memory, random)
+        return uuids.write(issued, issuer.secret)
+
+    return number
+
+
+def fingerprint(card: CardPlan, case: Case) -> str:
+    """A hash of the facts and tests behind a card: the same advice for the same reasons has the same one."""
+    facts = sorted(
+        f"{e.title}={e.value}"
+        for d in card.cards
+        for t in d.found
+        for e in t.formula(case).evidence
+        if t.formula(case).present
+    )
+    orders = sorted(f"{o.investigation.id}/{o.priority}" for s in card.plan.suggestions for o in s.orders)
+    return hashlib.sha256("\x1e".join([card.name, card.indicator, *facts, *orders]).encode()).hexdigest()
+
+
+def _suggestions(
+    card: CardPlan, case: Case, recipient: Recipient, issuer: Issuer, codes: Codes, number: Any
+) -> Iterator[dict[str, Any]]:
+    context = {
+        "patient": recipient.patient, "encounter": recipient.encounter, "user": recipient.user, "intent": issuer.intent,
+    }  # fmt: skip
+    for position, suggestion in enumerate(card.plan.suggestions, start=1):
+        actions = [
+            {"type": "create", "description": description, "resource": request}
+            for order in suggestion.orders
+            for description, request in service_requests(order, card.name, case, codes, context)
+        ]
+        result: dict[str, Any] = {"label": suggestion.label, "uuid": number(position)}
+        if suggestion.recommended:
+            result["isRecommended"] = True
+        result["actions"] = actions
+        yield result
+
+
+def _override_reasons(card: CardPlan, case: Case) -> Iterator[dict[str, str]]:
+    for name in dict.fromkeys(r for definition in card.cards for r in definition.overrides):
+        reason = case.knowledge.override_reasons[name]
+        system = LOCAL_SYSTEM if reason.system == "local" else reason.system
+        yield {"code": reason.code, "system": system, "display": reason.display}

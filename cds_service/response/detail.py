@@ -1,0 +1,179 @@
+"""The detail of a card: what was found, what speaks against, what to consider, what is missing, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from cds_service.clinical.assessment import Assessment, CardPlan
+from cds_service.clinical.chart import QUERIES
+from cds_service.clinical.differential import Weighed, title_of
+from cds_service.clinical.findings import Case, Evidence, Finding
+from cds_service.clinical.knowledge import Term
+from cds_service.clinical.presence import Presence
+from cds_service.response import fill
+from cds_service.response.markdown import escaped, link, section
+
+MOST_FOUND = 12
+MOST_ASKED = 5
+_QUERY_NAMES = {
+    "labs": "laboratory results", "findings": "examination and history findings", "medications": "medicines",
+    "reports": "reports", "vitals": "vital signs", "encounters": "visits", "orders": "open orders",
+}  # fmt: skip
+_STATES = {"done": "done", "pending": "pending", "withheld": "not suggested"}
+
+
+def detail(card: CardPlan, assessment: Assessment, lead: bool) -> str:
+    """The whole detail in GitHub-flavoured Markdown."""
+    case = assessment.case
+    parts = [
+        section("Found", _found(card, case)),
+        section("Emergency features on file", _emergencies(assessment) if lead else ()),
+        section("Speaks against", _against(card, case)),
+        section(
+            "Consider", (_hypothesis(w, card, case) for w in card.hypotheses) if card.hypotheses else _no_cause(card)
+        ),
+        section("Not documented", _not_documented(card, case)),
+        section("Why this", _reasoning(card, case)),
+        section("Tests not suggested", _withheld(card)),
+        section("Cautions", (caution.text for caution in card.cautions)),
+        section("Limits of the data", _limits(assessment) if lead else ()),
+        section("Sources", _sources(card, case)),
+        _closing(card, case),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _found(card: CardPlan, case: Case) -> Iterator[str]:
+    shown: set[Evidence] = set()
+    count = 0
+    for term in dict.fromkeys(t for definition in card.cards for t in definition.found):
+        finding = term.formula(case)
+        fresh = [e for e in finding.evidence if e not in shown]
+        if not finding.present or (finding.evidence and not fresh) or count >= MOST_FOUND:
+            continue
+        shown.update(fresh)
+        count += 1
+        yield _stated(title_of(term, finding, case), fresh[:3])
+
+
+def _stated(title: str, evidence: Iterable[Evidence]) -> str:
+    items = "; ".join(_evidence(e, title) for e in evidence)
+    return f"{title}: {items}" if items else title
+
+
+def _evidence(evidence: Evidence, title: str) -> str:
+    """What the record says, its value, its date and where it stands."""
+    said = escaped(evidence.title, 70) if evidence.title and evidence.title not in title else ""
+    value = escaped(evidence.value, 70) if evidence.value and evidence.value not in title else ""
+    what = " ".join(part for part in (said, value) if part)
+    when = str(evidence.when) if evidence.when else "undated"
+    where = f" ({escaped(evidence.reference, 90)})" if evidence.reference else ""
+    return f"{what}, {when}{where}" if what else f"{when}{where}"
+
+
+def _emergencies(assessment: Assessment) -> Iterator[str]:
+    for finding in assessment.emergency_facts:
+        title = assessment.case.knowledge.findings[finding.id].title
+        yield _stated(title, finding.evidence[:2])
+
+
+def _against(card: CardPlan, case: Case) -> Iterator[str]:
+    for term in dict.fromkeys(t for definition in card.cards for t in definition.against):
+        finding = term.formula(case)
+        if finding.present and not _only_unknown(term, case):
+            yield _stated(title_of(term, finding, case), finding.evidence[:2])
+
+
+def _only_unknown(term: Term, case: Case) -> bool:
+    """What is merely not documented is listed there, not as an argument."""
+    return term.negative and all(case[name].presence is Presence.UNKNOWN for name in term.names)
+
+
+def _hypothesis(weighed: Weighed, card: CardPlan, case: Case) -> str:
+    hypothesis = weighed.hypothesis
+    more_precise = [name for when, name in hypothesis.also_named if when(case).present]
+    name = more_precise[0] if more_precise else hypothesis.name
+    question = ": to be confirmed or excluded by neurology" if hypothesis.id == "H01" else ""
+    supports = "; ".join(point.title for point in weighed.supports[:4])
+    opposes = "; ".join(point.title for point in weighed.opposes[:3]) or "nothing charted"
+    tests = ", ".join(_tests(weighed, card, case)) or "clinical judgement"
+    return f"**{name}**{question} – for: {supports} – against: {opposes} – decided by: {tests}"
+
+
+def _tests(weighed: Weighed, card: CardPlan, case: Case) -> Iterator[str]:
+    suggested = {o.investigation.id for s in card.plan.suggestions for o in s.orders}
+    held = {w.investigation.id: w.state for w in card.plan.withheld}
+    for label in weighed.hypothesis.decided_by[:4]:
+        title = case.knowledge.investigations[label].title
+        state = "suggested" if label in suggested else _STATES.get(held.get(label, ""), "")
+        yield f"{title} ({state})" if state else title
+
+
+def _no_cause(card: CardPlan) -> list[str]:
+    return [] if card.short else ["no charted fact points to a particular cause"]
+
+
+def _not_documented(card: CardPlan, case: Case) -> Iterator[str]:
+    asks = dict.fromkeys(a for definition in card.cards for a in definition.asks)
+    unknown = [case.knowledge.findings[a].title for a in asks if case[a].presence is Presence.UNKNOWN]
+    if unknown:
+        yield "; ".join(unknown[:MOST_ASKED])
+    questions = fill.open_questions(case)
+    if questions and not card.short and any(d.id == "TW24" for d in card.cards):
+        yield "decisive for the next step: " + ", ".join(questions)
+
+
+def _reasoning(card: CardPlan, case: Case) -> Iterator[str]:
+    references = case.knowledge.references
+    said: set[str] = set()
+    for definition in card.cards:
+        for one in definition.reasoning:
+            if one.text in said or (one.when is not None and not one.when(case).present):
+                continue
+            said.add(one.text)
+            source = references[one.source].title if one.source else ""
+            mark = f" *({source})*" if source and one.source not in ("design", "teaching") else ""
+            yield fill.sentence(one, card, case) + mark
+
+
+def _withheld(card: CardPlan) -> Iterator[str]:
+    for held in card.plan.withheld:
+        dates = "; ".join(str(e.when) for e in held.evidence[:2] if e.when)
+        when = f" ({dates})" if dates and held.state != "pending" else ""
+        yield f"{held.investigation.title}: {held.because.rstrip('.')}{when}"
+    yield from card.plan.notes
+
+
+def _limits(assessment: Assessment) -> Iterator[str]:
+    chart = assessment.case.chart
+    unanswered = [_QUERY_NAMES[q] for q in QUERIES if q in _QUERY_NAMES and q not in chart.answered]
+    if unanswered:
+        yield "not provided by the client, so unknown here: " + ", ".join(unanswered)
+    for gap in assessment.gaps:
+        count = f" ({gap.count})" if gap.count > 1 else ""
+        yield f"{gap.query}: {gap.reason}{count}"
+
+
+def _sources(card: CardPlan, case: Case) -> Iterator[str]:
+    references = case.knowledge.references
+    cited = dict.fromkeys(s for definition in card.cards for s in definition.sources)
+    for source in list(cited)[:6]:
+        if source not in ("design", "teaching"):
+            reference = references[source]
+            yield link(reference.title, reference.url)
+    own = [references[s].title for s in cited if s in ("design", "teaching")]
+    if own:
+        yield "not from a publication: " + "; ".join(own)
+
+
+def _closing(card: CardPlan, case: Case) -> str:
+    rules = ", ".join(f"{definition.id} ({definition.tier})" for definition in card.cards)
+    return (
+        f"*Rule {rules}, content {case.knowledge.version}. Draft content, not clinically approved. "
+        "Supports, does not replace, clinical judgement.*"
+    )
+
+
+def found_in_words(finding: Finding, case: Case) -> str:
+    """One line on a finding, as the terminal and the pages show it."""
+    return _stated(case.knowledge.findings[finding.id].title, finding.evidence[:3])

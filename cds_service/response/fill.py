@@ -1,0 +1,257 @@
+"""What the placeholders of a summary say for one patient, within 140 characters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from cds_service.clinical.analytes import LabValue
+from cds_service.clinical.assessment import CardPlan
+from cds_service.clinical.findings import Case, Evidence
+from cds_service.clinical.knowledge import CardDefinition, Sentence
+
+LIMIT = 140
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_MOST_NAMED = 3
+_UNTIL_SHORT = 8  # the shortest a record's own words are cut to
+
+# The results that a card speaks of; the critical card speaks of every critical one.
+_SPOKEN_OF = {
+    "TW05": None,
+    "TW13": ("K", "Na", "Mg", "CaCorr", "iCa", "CaTotal", "PO4", "Gluc"),
+    "TW14": ("TSH", "FT4", "FT3"),
+    "TW15": ("eGFR", "Urea", "Creat", "Bili", "INR"),
+    "TW16": ("B12", "VitD", "PLP", "MMA"),
+}
+_QUESTIONS = (
+    ("weakness", ("weak_reported", "weak_objective", "exam_normal")),
+    ("examination of power, bulk and reflexes", ("exam_done", "exam_normal", "weak_objective")),
+    ("when it began", ("duration_known",)),
+    ("where it twitches", ("site_known",)),
+    ("age", ("age",)),
+    ("medicines", ("medicines_known",)),
+)
+
+
+def summary(card: CardPlan, case: Case) -> str:
+    """The first summary that fits the case, filled; shortened by naming less, never by cutting sense."""
+    sentences = [s for definition in card.cards[:1] for s in definition.summary]
+    chosen = next(s for s in sentences if s.when is None or s.when(case).present)
+    for most_named in range(_MOST_NAMED, 0, -1):
+        text = filled(chosen.text, card, case, most_named)
+        if len(text) < LIMIT:
+            return text
+    for length in range(60, _UNTIL_SHORT, -4):
+        text = filled(chosen.text, card, case, 1, length)
+        if len(text) < LIMIT:
+            return text
+    return card.cards[0].title[: LIMIT - 1]
+
+
+def sentence(one: Sentence, card: CardPlan, case: Case) -> str:
+    return filled(one.text, card, case, _MOST_NAMED)
+
+
+def filled(text: str, card: CardPlan, case: Case, most_named: int, length: int = 80) -> str:
+    def fill(found: re.Match[str]) -> str:
+        return _FILLERS[found[1]](card.cards[0], card, case, most_named)[:length]
+
+    result = _PLACEHOLDER.sub(fill, text)
+    return result[:1].upper() + result[1:]
+
+
+def _and(names: list[str], most: int) -> str:
+    shown = names[:most]
+    more = len(names) - len(shown)
+    if more and most > 1:
+        return ", ".join(shown) + f" and {more} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def _findings(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    present = [case.knowledge.findings[name].title for name in definition.names if case[name].present]
+    return _and(list(dict.fromkeys(present)), most) or "the recorded findings"
+
+
+def spoken_results(definition: CardDefinition, case: Case) -> Iterator[tuple[LabValue, str]]:
+    """The results behind a card with their bands, most dangerous first."""
+    wanted = _SPOKEN_OF.get(definition.id, ())
+    everything = case.bands
+    critical = {e.title for e in case["critical_lab"].evidence} | {e.title for e in case["tetany_low_calcium"].evidence}
+    found = []
+    for name, (lab, band) in everything.items():
+        if wanted is None:
+            if lab.analyte.name in critical:
+                found.append((lab, band if band.startswith("critical") else f"critical_{band.split('_')[-1]}"))
+        elif name in wanted and band not in ("normal", "borderline_low", "borderline_high"):
+            found.append((lab, band))
+        elif name == "B12" and name in wanted and case["b12_low_or_indeterminate"].present:
+            found.append((lab, "indeterminate"))
+        elif name == "VitD" and name in wanted and case["vitd_low_causal"].present:
+            found.append((lab, "low"))
+        elif name == "eGFR" and name in wanted:
+            found.append((lab, "low" if band != "normal" else band))
+    yield from sorted(
+        found, key=lambda pair: (not pair[1].startswith("critical"), pair[0].analyte.danger, pair[0].analyte.id)
+    )
+
+
+def result_words(lab: LabValue, band: str) -> str:
+    """Analyte, value, direction and clinical name."""
+    analyte = lab.analyte
+    value = analyte.shown(lab.value).split(" (")[0]
+    if band == "indeterminate":
+        return f"{analyte.name} {value}, indeterminate"
+    direction = band.replace("critical_", "critically ").replace("borderline_", "borderline ")
+    name = analyte.low_name if "low" in band else analyte.high_name if "high" in band else ""
+    return f"{analyte.name} {value}, {direction}" + (f" ({name})" if name else "")
+
+
+def _results(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    results = [pair for d in card.cards for pair in spoken_results(d, case)]
+    words = list(dict.fromkeys(result_words(lab, band) for lab, band in results))
+    if most >= _MOST_NAMED:
+        return "; ".join(words) or definition.title
+    names = [f"{band.replace('critical_', 'critically ')} {lab.analyte.name}" for lab, band in results]
+    if most == 2:
+        return "; ".join([*words[:1], *names[1:]])
+    return "; ".join(names) or definition.title
+
+
+def _days(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    value = case["duration_days"].value
+    return value.as_reported.removesuffix(" days") if value else "an unknown number of"
+
+
+def _weeks(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    value = case["duration_days"].value
+    if value is None:
+        return "an unknown number of"
+    least = "" if value.high != float("inf") else "at least "
+    return f"{least}{int(value.low // 7)}"
+
+
+def _age(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    value = case["age"].value
+    return value.as_reported.removesuffix(" years") if value else "unknown"
+
+
+def _recheck(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    row = case.knowledge.recheck_for(case)
+    if row is None or row.after is None or row.until is None:
+        return "as arranged"
+    start, end = case.today + timedelta(days=row.after), case.today + timedelta(days=row.until)
+    return f"{start:%Y-%m-%d}" if start == end else f"{start:%Y-%m-%d} to {end:%Y-%m-%d}"
+
+
+def missing_core(case: Case) -> list[str]:
+    """Names of the core tests without a valid result."""
+    core = [a for a in case.knowledge.analytes.values() if a.core]
+    return [_core_name(a.id, a.name) for a in core if not case[f"valid_{a.id}"].present]
+
+
+def _core_name(analyte: str, name: str) -> str:
+    return "calcium" if analyte == "Ca" else name
+
+
+def _missing(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    return _and(missing_core(case), most + 1)
+
+
+def _drugs(case: Case) -> list[Evidence]:
+    for name in ("interacting_pair", "causal_drug_highrisk", "causal_drug"):
+        if case[name].present and case[name].evidence:
+            return list(case[name].evidence)
+    return []
+
+
+def _drug(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    names = list(
+        dict.fromkeys(e.title.split(" ")[0].strip("[],") if len(e.title) > 40 else e.title for e in _drugs(case))
+    )
+    return _and(names, most) or "a medicine"
+
+
+def _drug_days(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    for evidence in _drugs(case):
+        if evidence.when is not None and case.onset is not None:
+            return str(max(0, (case.onset.first - evidence.when.last).days))
+    return "some"
+
+
+def open_questions(case: Case) -> list[str]:
+    """Decisive facts that are unknown, most decisive first."""
+    unknown = []
+    for words, names in _QUESTIONS:
+        if words == "age":
+            undecided = case["age"].value is None
+        elif words in ("when it began", "where it twitches"):
+            undecided = not case[names[0]].present
+        elif words == "medicines":
+            undecided = "medications" not in case.chart.answered and not case[names[0]].present
+        else:
+            undecided = not any(case[name].presence.value != "unknown" for name in names)
+        if undecided:
+            unknown.append(words)
+    return unknown
+
+
+def _open(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    return _and(open_questions(case), most + 1) or "further history"
+
+
+def _reported(case: Case) -> Any:
+    for name in (
+        "emg_denervation_ge2",
+        "emg_other_abnormal",
+        "mri_cord_compression",
+        "mri_demyelination",
+        "mri_brainstem_lesion",
+        "mri_other_abnormal",
+    ):
+        if case[name].present:
+            return name, case[name]
+    return "", None
+
+
+def _report(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    name, _ = _reported(case)
+    return "EMG" if name.startswith("emg") or (case["emg_done"].present and not name) else "MRI"
+
+
+def _report_date(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    _, found = _reported(case)
+    if found is None:
+        found = case["emg_done"]
+    return str(found.newest) if found.newest else "an unknown date"
+
+
+def _report_finding(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    name, _ = _reported(case)
+    return case.knowledge.findings[name].title if name else "an abnormal finding"
+
+
+def ratio_words(case: Case) -> str:
+    value = case["CKxULN"].value
+    return "?" if value is None else f"{value.low:.1f}"
+
+
+_FILLERS: dict[str, Callable[[CardDefinition, CardPlan, Case, int], str]] = {
+    "findings": _findings,
+    "results": _results,
+    "days": _days,
+    "weeks": _weeks,
+    "age": _age,
+    "recheck": _recheck,
+    "missing": _missing,
+    "drug": _drug,
+    "drug_days": _drug_days,
+    "questions": _open,
+    "movement": _findings,
+    "report": _report,
+    "report_date": _report_date,
+    "report_finding": _report_finding,
+    "ratio": lambda definition, card, case, most: ratio_words(case),
+}

@@ -1,0 +1,79 @@
+"""Suggested tests as draft FHIR ServiceRequests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cds_service.clinical.findings import Case, Evidence
+from cds_service.clinical.knowledge import OrderItem
+from cds_service.clinical.workup import PlannedOrder
+from cds_service.knowledge.codes import SYSTEMS, Codes
+
+_CATEGORIES = {
+    "laboratory": ("108252007", "Laboratory procedure"),
+    "imaging": ("363679005", "Imaging"),
+    "study": ("103693007", "Diagnostic procedure"),
+    "referral": ("3457005", "Patient referral"),
+}
+_REASONS = 3
+_REQUESTERS = ("Practitioner/", "PractitionerRole/")
+
+
+def service_requests(
+    order: PlannedOrder, rule: str, case: Case, codes: Codes, context: dict[str, str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each request of an order with its description.
+
+    ``context``: patient, encounter and user of the hook, and the intent the site has chosen.
+    """
+    for item in order.items:
+        description = f"{item.text} ({order.priority})"
+        yield description, _request(item, order, rule, case, codes, context)
+
+
+def _request(
+    item: OrderItem, order: PlannedOrder, rule: str, case: Case, codes: Codes, context: dict[str, str]
+) -> dict[str, Any]:
+    request: dict[str, Any] = {"resourceType": "ServiceRequest", "status": "draft", "intent": context["intent"]}
+    category = _CATEGORIES.get(order.investigation.kind)
+    if category:
+        request["category"] = [{"coding": [{"system": SYSTEMS["snomed"], "code": category[0], "display": category[1]}]}]
+    request["priority"] = order.priority
+    request["code"] = _code(item, codes)
+    request["subject"] = {"reference": f"Patient/{context['patient']}"}
+    if context.get("encounter"):
+        request["encounter"] = {"reference": f"Encounter/{context['encounter']}"}
+    if context.get("user", "").startswith(_REQUESTERS):
+        request["requester"] = {"reference": context["user"]}
+    reasons = [{"reference": e.reference} for e in _reasons(order, case)]
+    if reasons:
+        request["reasonReference"] = reasons
+    request["note"] = [{"text": f"Suggested by rule {rule}, content {case.knowledge.version} (draft content)."}]
+    return request
+
+
+def _code(item: OrderItem, codes: Codes) -> dict[str, Any]:
+    """At most one coding per system, each meaning exactly this test, and always its words."""
+    if item.written:
+        split = [text.split(" ", 2) for text in item.written]
+        codings = [
+            {"system": SYSTEMS[s], "code": c, "display": rest[0] if rest else item.text} for s, c, *rest in split
+        ]
+    elif item.code:
+        rows = codes.to_write(item.code)
+        codings = [{"system": SYSTEMS[r.system], "code": r.code, "display": r.display} for r in rows]
+    else:
+        codings = []
+    return {"coding": codings, "text": item.text} if codings else {"text": item.text}
+
+
+def _reasons(order: PlannedOrder, case: Case) -> list[Evidence]:
+    """The twitching itself, and the abnormal result that asks for the test."""
+    found = list(case["twitch_current"].evidence[:1])
+    for item in order.items:
+        for analyte in item.analytes:
+            found += case[analyte].evidence[:1] if analyte in case.knowledge.findings else []
+    known = [e for e in found if e.reference.startswith(("Condition/", "Observation/"))]
+    unique = {e.reference: e for e in known}
+    return list(unique.values())[:_REASONS]

@@ -1,0 +1,72 @@
+"""gunicorn with our settings: the same command in a trial and in production."""
+
+from __future__ import annotations
+
+import gc
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from platformdirs import user_state_path
+
+from cds_service.web import create_app
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn, configured in code; the content is loaded once and shared by the workers."""
+
+    def __init__(self, options: dict[str, Any], load: Callable[[], Flask]) -> None:
+        self._options = options
+        self._load = load
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self._load()
+
+
+def state_folder() -> Path:
+    """Where this service keeps its state: the user's state folder, never the current one."""
+    folder = user_state_path("cds-service", ensure_exists=True)
+    return Path(folder)
+
+
+def _after_fork(server: Any, worker: Any) -> None:
+    # Content lives as long as the worker: the collector need not walk it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+def serve(bind: str, workers: int, threads: int, ready: Callable[[], None]) -> None:
+    """Run until stopped. Content and settings are read before the first worker starts."""
+    os.environ.setdefault("CDS_SECRET", "")
+    if not os.environ["CDS_SECRET"]:
+        # Made by the master so that all workers share it; cards of an earlier start are then unverified.
+        os.environ["CDS_SECRET"] = secrets.token_urlsafe(32)
+    app = create_app()
+    options = {
+        "bind": bind,
+        "workers": workers,
+        "threads": threads,
+        "worker_class": "gthread",
+        "preload_app": True,
+        "post_fork": _after_fork,
+        "when_ready": lambda server: ready(),
+        "control_socket_disable": True,
+        "chdir": str(state_folder()),
+        "accesslog": None,
+        "loglevel": "warning",
+        "timeout": 30,
+        "graceful_timeout": 20,
+        "proc_name": "cds-service",
+    }
+    Server(options, lambda: app).run()

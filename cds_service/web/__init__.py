@@ -1,0 +1,28 @@
+"""The HTTP side: discovery, the hook, errors. It gathers, asks assess and answers."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from cds_service import fhir
+from cds_service.knowledge.load import load
+from cds_service.settings import Settings, read_settings
+from cds_service.web.discovery import discovery
+from cds_service.web.hooks import hooks
+from cds_service.web.problems import register_problems
+from cds_service.web.state import State
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI application. Raises ContentError or SettingsError: then it must not start."""
+    settings = settings or read_settings()
+    knowledge, reading = load(settings.content)
+    fhir.preload()
+    app = Flask("cds_service", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    app.url_map.strict_slashes = False  # some clients ask for /cds-services/
+    app.extensions["cds"] = State(settings, knowledge, reading)
+    app.register_blueprint(discovery)
+    app.register_blueprint(hooks)
+    register_problems(app)
+    return app

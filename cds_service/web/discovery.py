@@ -1,0 +1,76 @@
+"""Discovery: what this service is and which data it would like to be sent along."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from flask import Blueprint, Response
+
+from cds_service.intake.envelope import HOOK
+from cds_service.intake.prefetch import REQUIRED
+from cds_service.web.answers import json_response
+from cds_service.web.state import state
+
+SERVICE = "muscle-twitching"
+SPECIFICATION = "2.0.1"
+LOOK_BACK_DAYS = 400  # the longest look-back window and a margin
+VITALS_DAYS = 14
+
+discovery = Blueprint("discovery", __name__)
+
+
+def prefetch_templates(today: date) -> dict[str, str]:
+    """The queries, most valuable first. Dates are literal and one-sided, because many clients know nothing else."""
+    since = f"ge{today - timedelta(days=LOOK_BACK_DAYS)}"
+    lately = f"ge{today - timedelta(days=VITALS_DAYS)}"
+    patient = "patient={{context.patientId}}"
+    return {
+        "patient": "Patient/{{context.patientId}}",
+        "conditions": f"Condition?{patient}&_count=200",
+        "labs": f"Observation?{patient}&category=laboratory&date={since}&_count=200",
+        "findings": f"Observation?{patient}&category=exam,survey,social-history&date={since}&_count=200",
+        "medications": f"MedicationRequest?{patient}&intent=order,plan&_count=200",
+        "reports": f"DiagnosticReport?{patient}&date={since}&_count=100",
+        "vitals": f"Observation?{patient}&category=vital-signs&date={lately}&_count=100",
+        "encounters": f"Encounter?{patient}&date={since}&_count=200",
+        "orders": f"ServiceRequest?{patient}&_count=100",
+        "answers": f"QuestionnaireResponse?{patient}&_count=50",
+        "procedures": f"Procedure?{patient}&_count=100",
+        "family": f"FamilyMemberHistory?{patient}&_count=50",
+        "devices": f"Device?{patient}&_count=50",
+        "statements": f"MedicationStatement?{patient}&_count=100",
+    }
+
+
+def service(today: date, wanted: frozenset[str]) -> dict[str, Any]:
+    """The one service we offer, with the prefetch keys a site asks for."""
+    templates = prefetch_templates(today)
+    kept = {key: query for key, query in templates.items() if not wanted or key in wanted or key in REQUIRED}
+    emergency = state().settings.policy.emergency_tier
+    return {
+        "id": SERVICE,
+        "hook": HOOK,
+        "hookVersion": "1.0",
+        "version": SPECIFICATION,
+        "title": "Muscle twitching: differential and work-up",
+        "description": (
+            "When muscle twitching is charted, works through its differential in the open and answers with at most "
+            "three cards: what supports, opposes or is missing, and which tests to order next, as drafts. "
+            f"Silent otherwise. Draft content {state().knowledge.version}, not clinically approved."
+        ),
+        "usageRequirements": (
+            "Needs the patient and conditions queries (412 without them); every other query adds facts, and what is "
+            "not sent is unknown, never normal. FHIR R4 (R4B accepted). Not for patients or carers, and not a "
+            "detector of emergencies: it restates charted findings and supports, does not replace, clinical judgement."
+            + ("" if emergency else " The emergency tier is switched off at this site.")
+        ),
+        "prefetch": kept,
+    }
+
+
+@discovery.get("/cds-services")
+def list_services() -> Response:
+    """The discovery document."""
+    settings = state().settings
+    return json_response({"services": [service(settings.today(), settings.prefetch)]})

@@ -1,0 +1,79 @@
+"""One shape for every error: an OperationOutcome that names the path and the remedy, never a value."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from cds_service import fhir
+from cds_service.errors import Fault, RequestError
+from cds_service.web.answers import json_response
+
+log = logging.getLogger("cds_service")
+
+# FHIR issue types for the statuses Flask itself raises.
+_CODES = {
+    400: "invalid",
+    404: "not-found",
+    405: "not-supported",
+    408: "timeout",
+    412: "required",
+    413: "too-long",
+    415: "not-supported",
+}
+_REMEDIES = {
+    404: "ask GET /cds-services for the services that exist",
+    405: "call services with POST and discovery with GET",
+    413: "ask for fewer resources, or raise CDS_MAX_BODY_MB",
+    415: "send Content-Type: application/json",
+}
+
+
+def register_problems(app: Flask) -> None:
+    """Turn every error of the application into an OperationOutcome."""
+    app.register_error_handler(RequestError, _request_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _our_bug)
+
+
+def _outcome(status: int, code: str, faults: tuple[Fault, ...]) -> Response:
+    issues = [
+        {
+            "severity": "error",
+            "code": code,
+            "diagnostics": str(fault),
+            **({"expression": [fault.where]} if fault.where else {}),
+        }
+        for fault in faults
+    ]
+    return json_response(fhir.operation_outcome(issues), status)
+
+
+def _request_error(error: RequestError) -> Response:
+    log.info("request refused status=%s paths=%s", error.status, ",".join(fault.where for fault in error.faults))
+    return _outcome(error.status, error.code, error.faults)
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    where = request.path if status in (404, 405) else "$"
+    what = (error.name or "error").lower()
+    response = _outcome(status, _CODES.get(status, "processing"), (Fault(where, what, _REMEDIES.get(status, "")),))
+    if status == 405 and getattr(error, "valid_methods", None):
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))  # type: ignore[attr-defined]
+    return response
+
+
+def _our_bug(error: Exception) -> Response:
+    # The message of an exception may hold a patient's value; only its kind and place are logged.
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{place.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{place.tb_lineno}" if place else "?"
+    log.error("internal error kind=%s at=%s", type(error).__name__, where)
+    fault = Fault(
+        "$", "an error inside the service; the chart was not assessed", "report the time of this call to its operator"
+    )
+    return _outcome(500, "exception", (fault,))

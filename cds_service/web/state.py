@@ -1,0 +1,23 @@
+"""What every request needs, read once at start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from cds_service.clinical.knowledge import Knowledge
+from cds_service.knowledge.reading import Reading
+from cds_service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    settings: Settings
+    knowledge: Knowledge
+    reading: Reading
+
+
+def state() -> State:
+    return cast(State, current_app.extensions["cds"])

@@ -1,0 +1,5 @@
+"""The entry for any WSGI server: ``gunicorn cds_service.wsgi:app``."""
+
+from cds_service.web import create_app
+
+app = create_app()

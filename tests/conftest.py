@@ -1,0 +1,51 @@
+"""What every test may use: the content, compiled once, and the application on top of it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.knowledge.files import read_yaml
+from cds_service.knowledge.load import Content, compile_content, read_content
+
+ROOT = Path(__file__).resolve().parent.parent
+FIXTURES = ROOT / "fixtures"
+TODAY = date(2026, 6, 15)
+
+_CONTENT = read_content(ROOT / "cards")
+_COMPILED = compile_content(_CONTENT)
+
+
+@pytest.fixture(scope="session")
+def content() -> Content:
+    return _CONTENT
+
+
+@pytest.fixture(scope="session")
+def knowledge() -> Any:
+    return _COMPILED[0]
+
+
+@pytest.fixture(scope="session")
+def reading() -> Any:
+    return _COMPILED[1]
+
+
+@pytest.fixture
+def app() -> Any:
+    from cds_service.settings import read_settings
+    from cds_service.web import create_app
+
+    return create_app(read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"}))
+
+
+def pages(folder: str) -> list[Any]:
+    """The pages of a fixture folder as test parameters."""
+    return [pytest.param(page, id=page.stem) for page in sorted((FIXTURES / folder).glob("*.yaml"))]
+
+
+def read_page(page: Path) -> Any:
+    return read_yaml(page)

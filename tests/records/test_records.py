@@ -1,0 +1,60 @@
+"""Stories of invented patients give the outcome that was written by hand beside them."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.assess import ChartSource, assess
+from cds_service.clinical.assessment import Assessment
+from cds_service.intake.prefetch import whole_record
+from cds_service.response.cards import Issuer, Recipient, write_cards
+from tests.conftest import pages, read_page
+
+
+def outcome_of(page: Path, told: Any, knowledge: Any, reading: Any) -> tuple[Assessment, list[dict[str, Any]]]:
+    """Assess the record beside a page as its day and its unanswered queries say."""
+    bundle = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    found = whole_record(bundle)
+    found.answered -= set(told.get("unanswered", ()))
+    patient = next(e["resource"]["id"] for e in bundle["entry"] if e["resource"]["resourceType"] == "Patient")
+    as_of = told["as_of"] if isinstance(told["as_of"], date) else date.fromisoformat(told["as_of"])
+    source = ChartSource(found, told.get("patient", patient), told.get("encounter", ""))
+    assessment = assess(source, knowledge, reading, as_of).assessment
+    issuer = Issuer(b"only-for-these-tests", fixed_random=0)
+    return assessment, write_cards(assessment, Recipient(patient), issuer, reading.codes)
+
+
+@pytest.mark.parametrize("page", [*pages("records"), *pages("quiet"), *pages("shapes")])
+def test_a_record_gives_the_outcome_its_page_expects(page: Path, knowledge: Any, reading: Any) -> None:
+    told = read_page(page)
+    assessment, cards = outcome_of(page, told, knowledge, reading)
+    expected = told["expect"]
+    if "cards" in expected:
+        shown = [{"card": card.name, "indicator": card.indicator} for card in assessment.cards]
+        assert shown == expected["cards"], assessment.silent_because
+    suggested = {
+        f"{order.investigation.id}/{order.priority}"
+        for card in assessment.cards
+        for suggestion in card.plan.suggestions
+        for order in suggestion.orders
+    }
+    labels = {order.split("/")[0] for order in suggested}
+    assert not [o for o in expected.get("orders", ()) if o not in suggested and o not in labels], sorted(suggested)
+    assert not labels & set(expected.get("must_not_order", ()))
+    text = "\n".join(f"{card['summary']}\n{card['detail']}" for card in cards).replace("\\", "").lower()
+    assert not [words for words in expected.get("says", ()) if str(words).lower() not in text], text
+    assert not [words for words in expected.get("never_says", ()) if str(words).lower() in text]
+    facts = expected.get("facts") or {}
+    assert {name: assessment.case[name].presence.value for name in facts} == facts
+
+
+@pytest.mark.parametrize("page", [p for p in pages("quiet") if not p.id.endswith("-twin")])
+def test_a_quiet_patient_has_a_twin_who_is_not(page: Path) -> None:
+    twin = read_page(page.with_name(f"{page.stem}-twin.yaml"))
+    assert read_page(page)["expect"]["cards"] == []
+    assert twin["expect"]["cards"]
