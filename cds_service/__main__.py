@@ -21,17 +21,33 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 def main() -> None:
     """Decision support for charted muscle twitching, over CDS Hooks.
 
-    Start with:  cds-service serve   (then GET /cds-services)
-    or without a server:  cds-service assess fixtures/requests/hand-weakness.json --explain
+    \b
+    With a server:     cds-service serve      (then GET /cds-services)
+    Without a server:  cds-service assess fixtures/requests/hand-weakness.json --explain
     """
 
 
+def _address(context: click.Context, option: click.Parameter, text: str) -> str:
+    """An address gunicorn can listen on: a wrong one would end in a traceback."""
+    host, _, port = text.rpartition(":")
+    if text.startswith("unix:") or (host and port.isdecimal() and len(port) < 6 and int(port) < 65536):
+        return text
+    raise click.BadParameter("write it like 127.0.0.1:8000, with a port up to 65535")
+
+
 @main.command()
-@click.option("--bind", default="127.0.0.1:8000", show_default=True, help="Address and port to listen on.")
+@click.option(
+    "--bind", default="127.0.0.1:8000", show_default=True, help="Address and port to listen on.", callback=_address
+)
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
 @click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 64), help="Threads of each worker.")
 def serve(bind: str, workers: int, threads: int) -> None:
-    """Serve with gunicorn. Settings come from the environment: see `cds-service settings`."""
+    """Serve with gunicorn. Settings come from the environment: see `cds-service settings`.
+
+    \b
+    Another port:        cds-service serve --bind 127.0.0.1:9000
+    As of a fixed day:   CDS_TODAY=2026-06-15 cds-service serve
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     from cds_service.knowledge.files import folder
     from cds_service.serve import serve as run
@@ -60,6 +76,10 @@ def assess(file: Path, today: str | None, explain: bool, as_json: bool) -> None:
     """Assess FILE: a CDS Hooks request, or a FHIR Bundle of one patient's record.
 
     In a Bundle, every prefetch query counts as answered: what it does not hold was not found.
+
+    \b
+    A request:         cds-service assess fixtures/requests/hand-weakness.json
+    Why these cards:   cds-service assess record.json --today 2026-06-15 --explain
     """
     from cds_service.terminal import assess_file, explain_lines
 
@@ -88,6 +108,9 @@ def check_content(folder: Path | None) -> None:
     """Check the clinical content in FOLDER (default: what CDS_CONTENT names, else what comes along).
 
     Names every fault with file, field and remedy, and runs every worked example.
+
+    \b
+    Your own copy:   cds-service check-content my-cards
     """
     from cds_service.knowledge.load import compile_content, read_content
     from cds_service.settings import read_settings
@@ -114,7 +137,11 @@ def check_content(folder: Path | None) -> None:
 
 @main.command()
 def settings() -> None:
-    """Show every setting, its default, what it means and its present value."""
+    """Show every setting, its default, what it means and its present value.
+
+    \b
+    A setting is an environment variable:   CDS_QUIET_UNDER_DAYS=14 cds-service settings
+    """
     import os
 
     from cds_service.settings import SETTINGS, read_settings
@@ -151,6 +178,8 @@ class ClearErrors:
         if isinstance(error, RequestError):
             faults = "\n".join(f"  {fault}" for fault in error.faults)
             raise click.ClickException(f"this chart cannot be assessed:\n{faults}") from None
+        if isinstance(error, RecursionError):
+            raise click.ClickException("this chart cannot be assessed: a resource is nested too deeply") from None
         if isinstance(error, SettingsError):
             raise click.ClickException(f"settings: {error}") from None
 

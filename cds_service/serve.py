@@ -13,6 +13,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from platformdirs import user_state_path
 
+from cds_service.errors import SettingsError
 from cds_service.web import create_app
 
 
@@ -35,8 +36,10 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 def state_folder() -> Path:
     """Where this service keeps its state: the user's state folder, never the current one."""
-    folder = user_state_path("cds-service", ensure_exists=True)
-    return Path(folder)
+    try:
+        return Path(user_state_path("cds-service", ensure_exists=True))
+    except OSError:
+        raise SettingsError("XDG_STATE_HOME must name a folder that can be written, for the service's state") from None
 
 
 def _after_fork(server: Any, worker: Any) -> None:

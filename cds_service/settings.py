@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.clinical.assessment import Policy
+from cds_service.clinical.chart import QUERIES
 from cds_service.errors import SettingsError
 
 
@@ -34,8 +35,14 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def _whole(text: str) -> int:
-    if not text.isdigit():
+    if not (text.isdecimal() and len(text) < 7):
         raise ValueError("must be a whole number, 0 or more")
+    return int(text)
+
+
+def _megabytes(text: str) -> int:
+    if not (text.isdecimal() and int(text[:5]) >= 1 and len(text) < 5):
+        raise ValueError("must be a whole number from 1 to 9999")
     return int(text)
 
 
@@ -56,6 +63,14 @@ def _folder(text: str) -> Path | None:
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(part.strip() for part in text.split(",") if part.strip())
+
+
+def _queries(text: str) -> frozenset[str]:
+    unknown = _names(text) - set(QUERIES)
+    if unknown:
+        # A misspelt key would silently ask for less.
+        raise ValueError(f"has keys that are no query: {', '.join(sorted(unknown))}; known: {', '.join(QUERIES)}")
+    return _names(text)
 
 
 def _secret(text: str) -> bytes:
@@ -79,10 +94,10 @@ SETTINGS = (
     ),
     Setting("CDS_CARDS_OFF", "", "cards this site never wants, comma-separated (TW27,TW25)", _names),
     Setting("CDS_ORDER_INTENT", "order", "intent of suggested ServiceRequests", _one_of("order", "proposal", "plan")),
-    Setting("CDS_PREFETCH", "", "prefetch keys to ask for, comma-separated; default: all", _names),
+    Setting("CDS_PREFETCH", "", "prefetch keys to ask for, comma-separated; default: all", _queries),
     Setting("CDS_SECRET", "", "secret behind the uuids of cards; default: a new one at every start", _secret),
     Setting("CDS_TODAY", "", "evaluate as of this date instead of today (for trials)", _day),
-    Setting("CDS_MAX_BODY_MB", "20", "largest request body, in megabytes", _whole),
+    Setting("CDS_MAX_BODY_MB", "20", "largest request body, in megabytes", _megabytes),
 )
 
 

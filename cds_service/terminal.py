@@ -43,6 +43,11 @@ def _source(body: Any) -> tuple[ChartSource, Recipient]:
                 Fault("Bundle", f"holds {len(patients)} Patient resources with an id", "give a record of one patient"),
             )
         return ChartSource(found, patients[0]), Recipient(patients[0])
+    if isinstance(body, dict) and "resourceType" in body:
+        raise RequestError(
+            400,
+            Fault("$", "is a FHIR resource but no Bundle", "give a Bundle of one patient's record or a hook request"),
+        )
     hook = read_envelope(body)
     source = ChartSource.of_prefetch(hook.prefetch, hook.patient_id, hook.encounter_id)
     return source, Recipient(hook.patient_id, hook.encounter_id, hook.user_id)

@@ -16,7 +16,7 @@ from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.observe import code_of
 from cds_service.clinical.presence import Presence
 from cds_service.clinical.spans import Span
-from cds_service.clinical.workup import PRIORITIES, plan
+from cds_service.clinical.workup import PRIORITIES, plan, priority_given
 from cds_service.intake.read import Reader
 from cds_service.intake.sketch import PATIENT, Sketcher
 from cds_service.knowledge.load import Content
@@ -154,10 +154,9 @@ def _orders(where: str, example: Mapping[str, Any], card: Any, case: Case) -> It
     suggested = {o.investigation.id: o.priority for s in planned.suggestions for o in s.orders}
     for order in example.get("expect_orders", ()):
         label, _, priority = order.partition("/")
-        found = f"{label}/{suggested[label]}" if label in suggested else "not suggested"
-        yield Outcome(
-            where, f"{example['name']}: {label}", order if priority else f"{label}/{suggested.get(label)}", found
-        )
+        given = priority_given(case.knowledge.investigations[label], planned.suggestions)
+        found = f"{label}/{given}" if given else "not suggested"
+        yield Outcome(where, f"{example['name']}: {label}", order if priority else f"{label}/{given}", found)
     for label in example.get("expect_not", ()):
         name = label.partition("/")[0]
         yield Outcome(where, f"{example['name']}: not {name}", "not suggested", suggested.get(name, "not suggested"))

@@ -299,6 +299,17 @@ def current_bands(case: Case) -> dict[str, tuple[LabValue, str]]:
     return found
 
 
+def uncompared_values(case: Case) -> tuple[Evidence, ...]:
+    """Recent values that could not be read in any unit of their test."""
+    found = []
+    for analyte in case.knowledge.analytes.values():
+        for result in case.chart.about(Result, analyte.concepts):
+            recent = result.when is not None and result.when.within(max(analyte.look_back, CRITICAL_DAYS), case.today)
+            if recent and result.final and result.value is not None and analyte.read(result) is None:
+                found.append(Evidence(result.reference, analyte.name, result.when, result.value.as_reported))
+    return tuple(dict.fromkeys(found))
+
+
 def _current(lab: LabValue, analyte: Analyte, case: Case) -> bool:
     when = lab.result.when
     return when is not None and when.within(max(analyte.look_back, CRITICAL_DAYS), case.today) is True
@@ -316,15 +327,27 @@ def value_judge(analyte: Analyte) -> Callable[[Case], Finding]:
     return judge
 
 
-def own_range_judge(analyte: Analyte) -> Callable[[Case], Finding]:
-    """The finding ``own_range_<id>``: the reporting laboratory calls the newest value normal."""
-    name = f"own_range_{analyte.id}"
+def _may_lie_beyond(lab: LabValue, side: str) -> bool:
+    """A value reported as a bound ("<5.0") lies on both sides of the limit."""
+    if lab.value.exact:
+        return False
+    end = lab.value.low if side == "low" else lab.value.high
+    extreme = replace(lab.value, low=end, high=end)
+    return lab.analyte.action.low(extreme) if side == "low" else lab.analyte.action.high(extreme)
+
+
+def side_judge(analyte: Analyte, side: str) -> Callable[[Case], Finding]:
+    """The findings ``low_<id>`` and ``high_<id>``: beyond the action band, as ``band`` reads it."""
+    name = f"{side}_{analyte.id}"
 
     def judge(case: Case) -> Finding:
-        lab = newest_value(analyte, case)
-        if lab is None or not _inside_own_range(lab):
+        lab, where = case.bands.get(analyte.id, (None, ""))
+        if lab is None:
             return Finding(name, Presence.UNKNOWN)
-        return Finding(name, Presence.PRESENT, (lab.evidence,))
+        beyond = where in (side, f"critical_{side}")
+        if (beyond and side == "high" and lab.doubtful) or (not beyond and _may_lie_beyond(lab, side)):
+            return Finding(name, Presence.UNKNOWN, against=(lab.evidence,))
+        return Finding(name, Presence.of(beyond), (lab.evidence,), value=lab.value)
 
     return judge
 

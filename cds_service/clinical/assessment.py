@@ -204,7 +204,9 @@ def _nothing_left(card: Shown, planned: Plan, case: Case) -> bool:
     definitions = [case.knowledge.cards[i] for i in card.ids]
     if not planned.all_pending or any(d.tier not in DROPPED_WHEN_PENDING for d in definitions):
         return False
-    return not any(case[ask].presence is Presence.UNKNOWN for d in definitions for ask in d.asks)
+    # An overlay exists for its tests alone; another card may still have questions to put.
+    asks = [ask for d in definitions if d.tier != "overlay" for ask in d.asks]
+    return not any(case[ask].presence is Presence.UNKNOWN for ask in asks)
 
 
 def _rung(

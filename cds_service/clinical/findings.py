@@ -137,6 +137,13 @@ class Case:
         return definition is None or not definition.concepts
 
     @cached_property
+    def uncompared(self) -> tuple[Evidence, ...]:
+        """Values of known tests whose unit is missing or unknown: shown, never compared."""
+        from cds_service.clinical.analytes import uncompared_values
+
+        return uncompared_values(self)
+
+    @cached_property
     def bands(self) -> Mapping[str, tuple[LabValue, str]]:
         """The newest value in its window and its band, for every analyte that has one."""
         from cds_service.clinical.analytes import current_bands

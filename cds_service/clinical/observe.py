@@ -345,7 +345,8 @@ def _answer(spec: Mapping[str, Any], denies: bool) -> Observer:
             return
         sites = tuple(site for a in case.chart.all(Answer) if a.item in _PLACES_OF.get(item, ()) for site in a.sites)
         said = ", ".join(newest.values) or f"{newest.number:g}"
-        yield Statement(Evidence.of(newest, said), newest.when, sites=newest.sites or sites)
+        evidence = Evidence(newest.reference, "reported in the history form", newest.when, f"{newest.title}: {said}")
+        yield Statement(evidence, newest.when, sites=newest.sites or sites)
 
     return observe
 

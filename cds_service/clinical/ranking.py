@@ -64,7 +64,16 @@ def _choose(fired: Mapping[str, str], now: Circumstances) -> list[Shown]:
         return _below_emergency(fired, now)
     rest = _below_emergency({c: i for c, i in fired.items() if c not in TIERS["T7"] and c != "TW01"}, now)
     # One soft sign leads, but a critical result stays in front of it.
-    return rest[:1] + soft + rest[1:] if "TW05" in fired else soft + rest
+    chosen = rest[:1] + soft + rest[1:] if "TW05" in fired else soft + rest
+    return _questions_before_bloods(chosen, fired, now)
+
+
+def _questions_before_bloods(chosen: list[Shown], fired: Mapping[str, str], now: Circumstances) -> list[Shown]:
+    """TW24 wins the last place, unless the bloods stand for a correctable cause."""
+    crowded = len(chosen) > BUDGET and chosen[-1].ids == (QUESTIONS,)
+    if not crowded or any(card.ids == (CORE_BLOODS,) for card in _correctable(fired, now)):
+        return chosen
+    return [card for card in chosen if card.ids != (CORE_BLOODS,)]
 
 
 def _below_emergency(fired: Mapping[str, str], now: Circumstances) -> list[Shown]:
@@ -73,7 +82,8 @@ def _below_emergency(fired: Mapping[str, str], now: Circumstances) -> list[Shown
     medicines = [c for c in tier["T5"] if not any(c in card.ids for card in correctable)]
     questions = _singly([QUESTIONS], fired)
     if tier["T1"]:
-        return _singly([*tier["T1"], *tier["T2"][:1], *medicines[:1]], fired)[:BUDGET]
+        # No card of abnormal results is shown here, so the medicine that explains one keeps its own.
+        return _singly([*tier["T1"], *tier["T2"][:1], *tier["T5"][:1]], fired)[:BUDGET]
     if tier["T2"]:
         third = tier["T3"][:1] if tier["T2"][0] in LEADS_WITHOUT_IMAGING else []
         return (_singly([tier["T2"][0], *third], fired) + correctable + _singly(medicines, fired))[:2] + questions

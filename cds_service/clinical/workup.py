@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cds_service.clinical.analytes import LabValue
 from cds_service.clinical.chart import Order
 from cds_service.clinical.findings import Evidence
-from cds_service.clinical.knowledge import CardDefinition, CardOrder, Investigation, OrderItem
+from cds_service.clinical.knowledge import CardDefinition, CardOrder, CardSuggestion, Investigation, OrderItem
 
 if TYPE_CHECKING:
     from cds_service.clinical.findings import Case
@@ -68,35 +68,47 @@ class Plan:
 
 def plan(cards: Iterable[CardDefinition], case: Case) -> Plan:
     """The suggestions of a card, or of several that are merged into one."""
+    wanted = list(_wanted(cards, case))
     suggestions: dict[str, list[PlannedOrder]] = {}
     recommended: dict[str, bool] = {}
     withheld: dict[str, Withheld] = {}
-    for card in cards:
-        for suggestion in card.suggestions:
-            if suggestion.when is not None and not suggestion.when(case).present:
-                continue
-            orders = []
-            for order in suggestion.orders:
-                if order.when is not None and not order.when(case).present:
-                    continue
-                planned = plan_order(order, case)
-                if isinstance(planned, Withheld):
-                    withheld.setdefault(planned.investigation.id, planned)
-                else:
-                    orders.append(planned)
-            if orders:
-                suggestions.setdefault(suggestion.label, []).extend(orders)
-                recommended[suggestion.label] = recommended.get(suggestion.label, False) or suggestion.recommended
-    planned_suggestions = [
-        PlannedSuggestion(label, tuple(orders), recommended[label]) for label, orders in suggestions.items()
-    ]
-    kept = _fit(_without_repeats(planned_suggestions))
+    asked: set[str] = set()
+    planned: dict[int, PlannedOrder] = {}
+    # Tests that are asked for by name come first, so that a panel asks only for the rest.
+    by_name_first = sorted(wanted, key=lambda w: len(case.knowledge.investigations[w[1].investigation].items))
+    for position, order, _ in by_name_first:
+        result = plan_order(order, case, frozenset(asked))
+        if isinstance(result, Withheld):
+            withheld.setdefault(result.investigation.id, result)
+        else:
+            planned[position] = result
+            asked |= {analyte for item in result.items for analyte in item.analytes}
+    for position, _, suggestion in wanted:
+        if position in planned:
+            suggestions.setdefault(suggestion.label, []).append(planned[position])
+            recommended[suggestion.label] = recommended.get(suggestion.label, False) or suggestion.recommended
+    once = _each_once(PlannedSuggestion(name, tuple(orders), recommended[name]) for name, orders in suggestions.items())
+    kept = _fit([suggestion for suggestion in once if suggestion.orders])
     suggested = {order.investigation.id for s in kept for order in s.orders}
     held = tuple(w for key, w in withheld.items() if key not in suggested)
     return Plan(kept, held, tuple(_notes(kept, case)))
 
 
-def plan_order(order: CardOrder, case: Case) -> PlannedOrder | Withheld:
+def _wanted(cards: Iterable[CardDefinition], case: Case) -> Iterator[tuple[int, CardOrder, CardSuggestion]]:
+    """The orders whose conditions hold, with the suggestion they belong to."""
+    position = 0
+    for card in cards:
+        for suggestion in card.suggestions:
+            if suggestion.when is not None and not suggestion.when(case).present:
+                continue
+            for order in suggestion.orders:
+                if order.when is None or order.when(case).present:
+                    yield position, order, suggestion
+                    position += 1
+
+
+def plan_order(order: CardOrder, case: Case, asked: frozenset[str] = frozenset()) -> PlannedOrder | Withheld:
+    """What becomes of one order. ``asked``: analytes that the same card already asks for by name."""
     investigation = case.knowledge.investigations[order.investigation]
     open_orders = [o for o in _orders_of(investigation, case) if _is_pending(o, investigation, case)]
     waiting = _waiting_for(investigation, open_orders, case)
@@ -108,10 +120,12 @@ def plan_order(order: CardOrder, case: Case) -> PlannedOrder | Withheld:
         found = reason.when(case)
         if found.present:
             return Withheld(investigation, "withheld", reason.because, found.evidence[:2])
-    missing, done = _still_missing(investigation, order.priority, order.repeat, case)
+    missing, done = _still_missing(investigation, order.priority, order.repeat, asked, case)
     items = tuple(item for item in missing if item not in waiting)
     if missing and not items:
         return Withheld(investigation, "pending", f"already ordered on {open_orders[0].when}")
+    if not items and not done:
+        return Withheld(investigation, "done", "asked for by name on this card")
     if not items:
         return Withheld(investigation, "done", "a normal result still counts", tuple(done))
     return PlannedOrder(investigation, order.priority, items)
@@ -133,8 +147,9 @@ def _waiting_for(investigation: Investigation, orders: list[Order], case: Case) 
     titles = {order.title.lower() for order in orders}
     in_panels = frozenset[str]().union(*(case.knowledge.panels.get(code, frozenset()) for code in ordered))
     alone = len(investigation.items) == 1 and bool(ordered & investigation.also_pending)
-    # Needle study and conduction study, and image variants, are one investigation: one open order is enough.
-    together = investigation.kind != "laboratory" and bool(orders)
+    # An open order of the main study is an open order of all of it; one of a part is only of that part.
+    main = investigation.items[0].code
+    together = investigation.kind != "laboratory" and bool(ordered & ({main} | investigation.also_pending))
     return [
         item
         for item in investigation.items
@@ -147,7 +162,9 @@ def _waiting_for(investigation: Investigation, orders: list[Order], case: Case) 
 
 
 def _orders_of(investigation: Investigation, case: Case) -> list[Order]:
-    codes = {item.code for item in investigation.items if item.code} | investigation.also_pending
+    analytes = {analyte for item in investigation.items for analyte in item.analytes}
+    panels = {panel for panel, contained in case.knowledge.panels.items() if contained & analytes}
+    codes = {item.code for item in investigation.items if item.code} | investigation.also_pending | panels
     texts = {item.text.lower() for item in investigation.items if not item.code}
     found = [
         order
@@ -158,14 +175,14 @@ def _orders_of(investigation: Investigation, case: Case) -> list[Order]:
 
 
 def _still_missing(
-    investigation: Investigation, priority: str, repeat: bool, case: Case
+    investigation: Investigation, priority: str, repeat: bool, asked: frozenset[str], case: Case
 ) -> tuple[tuple[OrderItem, ...], list[Evidence]]:
     """The requests whose results are not on file; abnormal results never spare a repeat."""
     lacking = {a for i in investigation.items for a in i.analytes if repeat or not _normal_and_valid(a, priority, case)}
     in_panel: set[str] = set()
     missing: list[OrderItem] = []
     for item in investigation.items:
-        wanted = lacking & set(item.analytes)
+        wanted = lacking & set(item.analytes) - asked
         if item.panel_when_missing is not None:
             if len(wanted) >= item.panel_when_missing:
                 missing.append(item)
@@ -193,6 +210,8 @@ def _normal_and_valid(analyte: str, priority: str, case: Case) -> bool:
 def _is_normal(lab: LabValue, band: str) -> bool:
     """Normal, or outside the reference interval on a side where a wider action band says that it is no matter."""
     action = lab.analyte.action
+    if lab.low is not None or lab.high is not None or lab.result.flags & {"L", "H"}:
+        return band == "normal"  # the laboratory itself has called it abnormal
     if band == "borderline_low":
         return action.below is not None or action.at_most is not None
     if band == "borderline_high":
@@ -200,33 +219,41 @@ def _is_normal(lab: LabValue, band: str) -> bool:
     return band == "normal"
 
 
-def _without_repeats(suggestions: list[PlannedSuggestion]) -> list[PlannedSuggestion]:
-    """Each test once, with the highest priority that any suggestion gives it."""
+def _each_once(suggestions: Iterable[PlannedSuggestion]) -> list[PlannedSuggestion]:
+    """Each test where it is first asked for, with the highest priority that anything gives it."""
+    listed = list(suggestions)
     highest: dict[str, str] = {}
-    for suggestion in suggestions:
-        for order in suggestion.orders:
-            known = highest.get(order.investigation.id, order.priority)
-            highest[order.investigation.id] = max(known, order.priority, key=PRIORITIES.index)
-    owner: dict[str, str] = {}
-    everything = [order for suggestion in suggestions for order in suggestion.orders]
-    for order in sorted(everything, key=lambda o: len(o.items)):
-        # A test that is asked for by name is not asked for again inside a panel of others.
-        for item in order.items:
-            owner.setdefault(item.text.lower(), order.investigation.id)
-    seen: set[str] = set()
+    for order in (order for suggestion in listed for order in suggestion.orders):
+        for name in _names(order.items):
+            highest[name] = max(highest.get(name, order.priority), order.priority, key=PRIORITIES.index)
+    asked: set[str] = set()
     kept = []
-    for suggestion in suggestions:
+    for suggestion in listed:
         orders = []
         for order in suggestion.orders:
-            name = order.investigation.id
-            items = tuple(item for item in order.items if owner[item.text.lower()] == name)
-            if name in seen or not items:
-                continue
-            seen.add(name)
-            orders.append(replace(order, priority=highest[name], items=items))
-        if orders:
-            kept.append(replace(suggestion, orders=tuple(orders)))
+            items = tuple(item for item in order.items if not _names([item]) <= asked)
+            asked |= _names(items)
+            if items:
+                priority = max((highest[name] for name in _names(items)), key=PRIORITIES.index)
+                orders.append(replace(order, priority=priority, items=items))
+        kept.append(replace(suggestion, orders=tuple(orders)))
     return kept
+
+
+def priority_given(investigation: Investigation, suggestions: Iterable[PlannedSuggestion]) -> str | None:
+    """The priority of a test among the suggestions, asked for by its label or inside others. None: not asked for."""
+    asked: dict[str, str] = {}
+    for order in (order for suggestion in suggestions for order in suggestion.orders):
+        if order.investigation.id == investigation.id:
+            return order.priority
+        asked.update(dict.fromkeys(_names(order.items), order.priority))
+    names = _names(investigation.items)
+    return min((asked[name] for name in names), key=PRIORITIES.index) if names <= asked.keys() else None
+
+
+def _names(items: Iterable[OrderItem]) -> set[str]:
+    """What the requests measure; a request for something else is known by its text."""
+    return {name for item in items for name in item.analytes or (item.text.lower(),)}
 
 
 def _fit(suggestions: list[PlannedSuggestion]) -> tuple[PlannedSuggestion, ...]:
@@ -241,25 +268,11 @@ def _fit(suggestions: list[PlannedSuggestion]) -> tuple[PlannedSuggestion, ...]:
 
 def across_cards(plans: Mapping[str, Plan]) -> dict[str, Plan]:
     """The same test is suggested on the first card that names it, with the highest priority of all."""
-    highest: dict[str, str] = {}
-    for one in plans.values():
-        for suggestion in one.suggestions:
-            for order in suggestion.orders:
-                known = highest.get(order.investigation.id, order.priority)
-                highest[order.investigation.id] = max(known, order.priority, key=PRIORITIES.index)
-    seen: set[str] = set()
+    left = iter(_each_once(suggestion for one in plans.values() for suggestion in one.suggestions))
     result = {}
     for name, one in plans.items():
-        kept = []
-        for suggestion in one.suggestions:
-            orders = []
-            for order in suggestion.orders:
-                if order.investigation.id not in seen:
-                    seen.add(order.investigation.id)
-                    orders.append(replace(order, priority=highest[order.investigation.id]))
-            if orders:
-                kept.append(replace(suggestion, orders=tuple(orders)))
-        result[name] = replace(one, suggestions=tuple(kept))
+        own = [next(left) for _ in one.suggestions]
+        result[name] = replace(one, suggestions=tuple(suggestion for suggestion in own if suggestion.orders))
     return result
 
 

@@ -521,9 +521,9 @@ def _medication(raw: Json, about: About) -> tuple[list[tuple[str, str]], str, tu
 def _ingredient(codings: list[tuple[str, str]], about: About) -> str:
     for system, code in codings:
         if system.endswith("rxnorm"):
-            name = about.reading.codes.ingredient_names.get(code)
-            if name:
-                return name
+            named = about.reading.codes.ingredients.get(code)
+            if named:
+                return " / ".join(sorted(named))
     return ""
 
 

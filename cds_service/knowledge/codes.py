@@ -60,15 +60,16 @@ class Codes:
 
     rows: tuple[CodeRow, ...]
     concepts: Mapping[str, Mapping[str, str]]  # id -> kind, title, region, side
-    ingredients: Mapping[str, tuple[str, ...]]  # clinical drug (RxNorm) -> concepts of its ingredient
-    ingredient_names: Mapping[str, str] = field(default_factory=dict)
+    # Clinical drug (RxNorm) -> its ingredients, each with the concepts of that ingredient.
+    ingredients: Mapping[str, Mapping[str, tuple[str, ...]]]
     _index: dict[tuple[str, str], list[Match]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for row in self.rows:
             match = Match(row.concept, row.role, row.system, row.code.rstrip("-"))
             self._index.setdefault((row.system, row.code.rstrip("-")), []).append(match)
-        for rxcui, concepts in self.ingredients.items():
+        for rxcui, named in self.ingredients.items():
+            concepts = dict.fromkeys(concept for own in named.values() for concept in own)
             known = {m.concept for m in self._index.get(("rxnorm", rxcui), ())}
             self._index.setdefault(("rxnorm", rxcui), []).extend(
                 Match(concept, "", "rxnorm", rxcui) for concept in concepts if concept not in known
@@ -112,8 +113,7 @@ def _cached(codes: Codes, system: str, code: str) -> tuple[Match, ...]:
 def read_codes(folder: Path) -> Codes:
     """All tables of cards/codes. Raises OSError or csv errors as they are; content checks come later."""
     concepts: dict[str, Mapping[str, str]] = {}
-    ingredients: dict[str, tuple[str, ...]] = {}
-    names: dict[str, str] = {}
+    ingredients: dict[str, dict[str, tuple[str, ...]]] = {}
     rows: list[CodeRow] = []
     for path in sorted(folder.glob("*.csv")):
         with path.open(encoding="utf-8", newline="") as lines:
@@ -122,11 +122,12 @@ def read_codes(folder: Path) -> Codes:
                 concepts = {line["concept"]: line for line in table}
             elif path.stem == "clinical-drugs":
                 for line in table:
-                    ingredients[line["rxcui"]] = tuple(line["concepts"].split(";"))
-                    names[line["rxcui"]] = line["ingredient"]
+                    # A combination has a line for each of its ingredients.
+                    named = ingredients.setdefault(line["rxcui"], {})
+                    named[line["ingredient"]] = tuple(line["concepts"].split(";"))
             elif "concept" in (table.fieldnames or ()) and "system" in (table.fieldnames or ()):
                 rows.extend(_rows(table, path.name))
-    return Codes(tuple(rows), concepts, ingredients, names)
+    return Codes(tuple(rows), concepts, ingredients)
 
 
 def _rows(table: Iterable[Mapping[str, str]], file: str) -> Iterable[CodeRow]:

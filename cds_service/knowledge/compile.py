@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cds_service import units
-from cds_service.clinical.analytes import Analyte, Limits, own_range_judge, valid_judge, value_judge
+from cds_service.clinical.analytes import Analyte, Limits, side_judge, valid_judge, value_judge
 from cds_service.clinical.chart import USUAL_ROLES
 from cds_service.clinical.findings import (
     Evidence,
@@ -274,9 +274,10 @@ def analyte_findings(analytes: Iterable[Analyte]) -> dict[str, FindingDefinition
     for row in analytes:
         if not row.any_of:
             found[row.id] = FindingDefinition(row.id, row.name, "laboratory", value_judge(row))
-            own = f"own_range_{row.id}"
-            title = f"{row.name} inside the laboratory's own range"
-            found[own] = FindingDefinition(own, title, "laboratory", own_range_judge(row))
+            for side in ("low", "high"):
+                beyond = f"{side}_{row.id}"
+                title = f"{side} {row.name}"
+                found[beyond] = FindingDefinition(beyond, title, "laboratory", side_judge(row, side))
         name = f"valid_{row.id}"
         found[name] = FindingDefinition(name, f"a valid {row.name} result", "laboratory", valid_judge(row))
     return found

@@ -23,7 +23,7 @@ def check_links(content: Content) -> Iterator[Fault]:
     """Every dangling name, as a fault with its file."""
     analytes = content.plain["analytes.yaml"]["analytes"]
     values = {row["id"] for row in analytes}
-    known = set(content.findings) | values | {f"{kind}_{name}" for name in values for kind in ("valid", "own_range")}
+    known = set(content.findings) | values | {f"{kind}_{name}" for name in values for kind in ("valid", "low", "high")}
     references = {row["id"] for row in content.tables["references.yaml"]}
     yield from _findings(content, known, references)
     yield from _units(content)

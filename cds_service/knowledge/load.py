@@ -206,9 +206,10 @@ def _result_names(spec: Spec) -> Iterable[str]:
 def _medicine_names(codes: Codes, classes: Iterable[Any]) -> dict[str, tuple[str, ...]]:
     """Names in words: of ingredients by their own value sets, of brands by their class."""
     names: dict[str, set[str]] = {}
-    for rxcui, ingredient in codes.ingredient_names.items():
-        if len(ingredient) > 3:
-            names.setdefault(fold(ingredient), set()).update(codes.ingredients[rxcui])
+    for named in codes.ingredients.values():
+        for ingredient, concepts in named.items():
+            if len(ingredient) > 3:
+                names.setdefault(fold(ingredient), set()).update(concepts)
     for drug_class in classes:
         real = [c for c in drug_class.concepts if not c.startswith("class:")]
         for name in drug_class.names:

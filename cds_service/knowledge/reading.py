@@ -76,6 +76,9 @@ class Reading:
         )
         if "side_bilateral" in concepts:
             side = "both"
+        if not side:
+            side = next((name for name, pattern in self.sides if pattern.search(fold(wording))), "")
+            side = "both" if not side and self.both.search(fold(wording)) else side
         return tuple(
             Site(self.site_concepts[c], side, fold(wording) or self.site_concepts[c])
             for c in sorted(concepts)

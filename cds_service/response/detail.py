@@ -149,6 +149,9 @@ def _limits(assessment: Assessment) -> Iterator[str]:
     unanswered = [_QUERY_NAMES[q] for q in QUERIES if q in _QUERY_NAMES and q not in chart.answered]
     if unanswered:
         yield "not provided by the client, so unknown here: " + ", ".join(unanswered)
+    for value in assessment.case.uncompared:
+        where = f"{value.when} ({escaped(value.reference, 90)})"
+        yield f"{value.title} {escaped(value.value)}, {where}: the unit is missing or unknown, so it was not compared"
     for gap in assessment.gaps:
         count = f" ({gap.count})" if gap.count > 1 else ""
         yield f"{gap.query}: {gap.reason}{count}"

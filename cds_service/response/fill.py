@@ -17,9 +17,9 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _MOST_NAMED = 3
 _UNTIL_SHORT = 8  # the shortest a record's own words are cut to
 
-# The results that a card speaks of; the critical card speaks of every critical one.
+# The results that a card speaks of; the critical card also speaks of every critical one.
 _SPOKEN_OF = {
-    "TW05": None,
+    "TW05": ("K", "Na", "Mg", "CaCorr", "iCa", "CaTotal", "PO4", "Gluc"),
     "TW13": ("K", "Na", "Mg", "CaCorr", "iCa", "CaTotal", "PO4", "Gluc"),
     "TW14": ("TSH", "FT4", "FT3"),
     "TW15": ("eGFR", "Urea", "Creat", "Bili", "INR"),
@@ -36,7 +36,7 @@ _QUESTIONS = (
 
 
 def summary(card: CardPlan, case: Case) -> str:
-    """The first summary that fits the case, filled; shortened by naming less, never by cutting sense."""
+    """The first summary that fits the case, filled; shortened by naming less, last by cutting words of a record."""
     sentences = [s for definition in card.cards[:1] for s in definition.summary]
     chosen = next(s for s in sentences if s.when is None or s.when(case).present)
     for most_named in range(_MOST_NAMED, 0, -1):
@@ -54,9 +54,12 @@ def sentence(one: Sentence, card: CardPlan, case: Case) -> str:
     return filled(one.text, card, case, _MOST_NAMED)
 
 
-def filled(text: str, card: CardPlan, case: Case, most_named: int, length: int = 80) -> str:
+def filled(text: str, card: CardPlan, case: Case, most_named: int, length: int | None = None) -> str:
+    """A sentence with its placeholders filled; ``length`` cuts each filling at a word."""
+
     def fill(found: re.Match[str]) -> str:
-        return _FILLERS[found[1]](card.cards[0], card, case, most_named)[:length]
+        words = _FILLERS[found[1]](card.cards[0], card, case, most_named)
+        return words if length is None or len(words) <= length else words[:length].rsplit(" ", 1)[0] + " …"
 
     result = _PLACEHOLDER.sub(fill, text)
     return result[:1].upper() + result[1:]
@@ -71,21 +74,28 @@ def _and(names: list[str], most: int) -> str:
 
 
 def _findings(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
-    present = [case.knowledge.findings[name].title for name in definition.names if case[name].present]
-    return _and(list(dict.fromkeys(present)), most) or "the recorded findings"
+    present: list[str] = []
+    for name in definition.names:
+        title = case.knowledge.findings[name].title
+        # "Inducible clonus" says "clonus" as well.
+        if case[name].present and not any(title in said for said in present):
+            present.append(title)
+    return _and(present, most) or "the recorded findings"
+
+
+def _movement(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    named = _findings(definition, card, case, most)
+    return "another movement" if named == "the recorded findings" else named
 
 
 def spoken_results(definition: CardDefinition, case: Case) -> Iterator[tuple[LabValue, str]]:
     """The results behind a card with their bands, most dangerous first."""
     wanted = _SPOKEN_OF.get(definition.id, ())
-    everything = case.bands
-    critical = {e.title for e in case["critical_lab"].evidence} | {e.title for e in case["tetany_low_calcium"].evidence}
+    critical = {e.title for e in case["critical_lab"].evidence}
     found = []
-    for name, (lab, band) in everything.items():
-        if wanted is None:
-            if lab.analyte.name in critical:
-                found.append((lab, band if band.startswith("critical") else f"critical_{band.split('_')[-1]}"))
-        elif name in wanted and band not in ("normal", "borderline_low", "borderline_high"):
+    for name, (lab, band) in case.bands.items():
+        is_critical = definition.id == "TW05" and lab.analyte.name in critical
+        if is_critical or (name in wanted and band not in ("normal", "borderline_low", "borderline_high")):
             found.append((lab, band))
         elif name == "B12" and name in wanted and case["b12_low_or_indeterminate"].present:
             found.append((lab, "indeterminate"))
@@ -230,7 +240,8 @@ def _report_date(definition: CardDefinition, card: CardPlan, case: Case, most: i
 
 def _report_finding(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
     name, _ = _reported(case)
-    return case.knowledge.findings[name].title if name else "an abnormal finding"
+    title = case.knowledge.findings[name].title if name else "an abnormal finding"
+    return title.removeprefix("an EMG report of ").removeprefix("an MRI report of ")
 
 
 def ratio_words(case: Case) -> str:
@@ -249,7 +260,7 @@ _FILLERS: dict[str, Callable[[CardDefinition, CardPlan, Case, int], str]] = {
     "drug": _drug,
     "drug_days": _drug_days,
     "questions": _open,
-    "movement": _findings,
+    "movement": _movement,
     "report": _report,
     "report_date": _report_date,
     "report_finding": _report_finding,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from cds_service import fhir
+from cds_service.errors import SettingsError
 from cds_service.knowledge.load import load
 from cds_service.settings import Settings, read_settings
 from cds_service.web.discovery import discovery
@@ -17,10 +18,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application. Raises ContentError or SettingsError: then it must not start."""
     settings = settings or read_settings()
     knowledge, reading = load(settings.content)
+    unknown = settings.policy.cards_off - set(knowledge.cards)
+    if unknown:
+        raise SettingsError(f"CDS_CARDS_OFF names no card of the content: {', '.join(sorted(unknown))}")
     fhir.preload()
     app = Flask("cds_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.url_map.strict_slashes = False  # some clients ask for /cds-services/
+    app.url_map.merge_slashes = False  # no redirects: every answer of ours is JSON
     app.extensions["cds"] = State(settings, knowledge, reading)
     app.register_blueprint(discovery)
     app.register_blueprint(hooks)

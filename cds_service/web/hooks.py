@@ -28,6 +28,10 @@ def call(service_id: str) -> Response:
         raise RequestError(
             415, Fault("Content-Type", "is not JSON", "send Content-Type: application/json"), code="not-supported"
         )
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise RequestError(
+            415, Fault("Content-Encoding", "is not supported", "send the body uncompressed"), code="not-supported"
+        )
     here = state()
     hook = read_envelope(decode(request.get_data(cache=False)))
     source = ChartSource.of_prefetch(hook.prefetch, hook.patient_id, hook.encounter_id)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from cds_service import fhir
@@ -24,6 +25,7 @@ _CODES = {
     415: "not-supported",
 }
 _REMEDIES = {
+    400: "send the request as CDS Hooks 2.0.1 describes it for patient-view",
     404: "ask GET /cds-services for the services that exist",
     405: "call services with POST and discovery with GET",
     413: "ask for fewer resources, or raise CDS_MAX_BODY_MB",
@@ -35,10 +37,12 @@ def register_problems(app: Flask) -> None:
     """Turn every error of the application into an OperationOutcome."""
     app.register_error_handler(RequestError, _request_error)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(Exception, _our_bug)
 
 
 def _outcome(status: int, code: str, faults: tuple[Fault, ...]) -> Response:
+    faults = tuple(f if f.remedy else replace(f, remedy=_REMEDIES.get(status, "")) for f in faults)
     issues = [
         {
             "severity": "error",
@@ -58,21 +62,30 @@ def _request_error(error: RequestError) -> Response:
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
-    where = request.path if status in (404, 405) else "$"
-    what = (error.name or "error").lower()
-    response = _outcome(status, _CODES.get(status, "processing"), (Fault(where, what, _REMEDIES.get(status, "")),))
+    # The path that was asked for is not repeated: it may hold an id of a patient.
+    where = {404: "path", 405: "method"}.get(status, "$")
+    response = _outcome(status, _CODES.get(status, "processing"), (Fault(where, (error.name or "error").lower()),))
     if status == 405 and getattr(error, "valid_methods", None):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))  # type: ignore[attr-defined]
     return response
 
 
-def _our_bug(error: Exception) -> Response:
-    # The message of an exception may hold a patient's value; only its kind and place are logged.
+def _too_deep(error: RecursionError) -> Response:
+    # JSON that is valid but nested hundreds of levels deep, as no FHIR server writes it.
+    log.warning("request refused status=400 kind=RecursionError at=%s", _place(error))
+    return _outcome(400, "structure", (Fault("$", "a resource is nested too deeply", "send resources as FHIR R4"),))
+
+
+def _place(error: Exception) -> str:
+    """File and line of an error. Its message may hold a patient's value and is never logged."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
-    where = f"{place.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{place.tb_lineno}" if place else "?"
-    log.error("internal error kind=%s at=%s", type(error).__name__, where)
+    return f"{place.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{place.tb_lineno}" if place else "?"
+
+
+def _our_bug(error: Exception) -> Response:
+    log.error("internal error kind=%s at=%s", type(error).__name__, _place(error))
     fault = Fault(
         "$", "an error inside the service; the chart was not assessed", "report the time of this call to its operator"
     )
