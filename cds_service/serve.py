@@ -42,8 +42,9 @@ def state_folder() -> Path:
         raise SettingsError("XDG_STATE_HOME must name a folder that can be written, for the service's state") from None
 
 
-def _after_fork(server: Any, worker: Any) -> None:
-    # Content lives as long as the worker: the collector need not walk it again and again.
+def _set_content_aside() -> None:
+    # Content lives as long as the process: the collector need not walk it again and again. Done before
+    # the workers are forked: a worker that collects first is deaf to SIGTERM for as long as that takes.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
@@ -56,14 +57,19 @@ def serve(bind: str, workers: int, threads: int, ready: Callable[[], None]) -> N
         # Made by the master so that all workers share it; cards of an earlier start are then unverified.
         os.environ["CDS_SECRET"] = secrets.token_urlsafe(32)
     app = create_app()
+    _set_content_aside()
+
+    def worker_ready(worker: Any) -> None:
+        if worker.age == workers:  # the last of the first ones: all can be asked, and stopped
+            ready()
+
     options = {
         "bind": bind,
         "workers": workers,
         "threads": threads,
         "worker_class": "gthread",
         "preload_app": True,
-        "post_fork": _after_fork,
-        "when_ready": lambda server: ready(),
+        "post_worker_init": worker_ready,
         "control_socket_disable": True,
         "chdir": str(state_folder()),
         "accesslog": None,

@@ -7,13 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_FIGURES = 9  # decimals that mean something after a conversion
 _NUMBER_AND_UNIT = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(.*?)\s*$")
 
 # Ways in which records write a unit that UCUM writes otherwise; compared without case and spaces.
 _SPELLINGS = {
     "meq/l": "meq/L", "mmol/l": "mmol/L", "umol/l": "umol/L", "µmol/l": "umol/L", "μmol/l": "umol/L",
     "nmol/l": "nmol/L", "pmol/l": "pmol/L", "mg/dl": "mg/dL", "ug/dl": "ug/dL", "µg/dl": "ug/dL",
-    "μg/dl": "ug/dL", "mcg/dl": "ug/dL", "ng/dl": "ng/dL", "ng/ml": "ng/mL", "pg/ml": "pg/mL",
+    "μg/dl": "ug/dL", "mcg/dl": "ug/dL", "ng/dl": "ng/dL", "ng/ml": "ng/mL", "ng/l": "ng/L", "pg/ml": "pg/mL",
     "ug/l": "ug/L", "µg/l": "ug/L", "μg/l": "ug/L", "mcg/l": "ug/L", "ug/ml": "ug/mL", "mg/l": "mg/L",
     "g/l": "g/L", "g/dl": "g/dL", "u/l": "U/L", "iu/l": "U/L", "[iu]/l": "U/L", "ukat/l": "ukat/L",
     "miu/l": "m[IU]/L", "m[iu]/l": "m[IU]/L", "uiu/ml": "u[IU]/mL", "u[iu]/ml": "u[IU]/mL",
@@ -76,7 +77,8 @@ def general(value: float, unit: str, wanted: str) -> float | None:
     if have == want:
         return value
     found = _GENERAL.get((have or "", want or ""))
-    return None if found is None else value * found[0] + found[1]
+    # 100.4 degrees Fahrenheit are 38.0 Celsius, not the 38.00000000000001 of the arithmetic.
+    return None if found is None else round(value * found[0] + found[1], _FIGURES)
 
 
 def rounded(value: float, decimals: int) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, TypeVar
 
 from cds_service.clinical.spans import Span
+from cds_service.clinical.words import fold
 
 USUAL_ROLES = frozenset(
     # How closely a code carries a concept; DECISIONS of the content name any other role.
@@ -219,6 +220,7 @@ class Chart:
     encounter_known: bool = False
     _by_kind: dict[type[Entry], tuple[Entry, ...]] = field(default_factory=dict, compare=False, repr=False)
     _by_concept: dict[tuple[type[Entry], str], list[Entry]] = field(default_factory=dict, compare=False, repr=False)
+    _by_title: dict[str, list[Result]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # Sorted once, so that the order of resources in a request never changes an answer.
@@ -233,6 +235,7 @@ class Chart:
                 own = {match.concept for match in entry.codes}
                 for concept in {match.concept for match in entry.value_codes} - own:
                     self._by_concept.setdefault((Result, concept), []).append(entry)
+                self._by_title.setdefault(fold(entry.title), []).append(entry)
         self._by_kind.update({kind: tuple(found) for kind, found in by_kind.items()})
 
     def all(self, kind: type[EntryKind]) -> tuple[EntryKind, ...]:
@@ -250,6 +253,13 @@ class Chart:
                 if id(entry) not in seen:
                     seen.add(id(entry))
                     yield entry  # type: ignore[misc]
+
+    def results_named(self, words: Iterable[str]) -> Iterator[Result]:
+        """Results whose title contains one of these folded words. Titles repeat; each is looked at once."""
+        wanted = tuple(words)
+        for title, results in self._by_title.items():
+            if any(word in title for word in wanted):
+                yield from results
 
 
 QUERIES: Mapping[str, str] = {

@@ -298,9 +298,7 @@ def _named(
         if any(m.concept in concepts and _accepts(roles, m.role) and fits(m) for m in result.codes):
             yield result
     if names:
-        for result in case.chart.all(Result):
-            if any(name in fold(result.title) for name in names):
-                yield result
+        yield from case.chart.results_named(names)
 
 
 def _limit(result: Result, word: str, limit: float, unit: str) -> bool:

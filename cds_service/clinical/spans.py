@@ -64,10 +64,10 @@ class Span:
     def __str__(self) -> str:
         if self.exact:
             return self.first.isoformat()
-        if (self.first.month, self.first.day, self.last.month, self.last.day) == (1, 1, 12, 31):
-            return str(self.first.year)
-        if self.first.year == self.last.year and self.first.month == self.last.month:
-            return f"{self.first:%Y-%m}"
+        year, month = self.first.isoformat()[:4], self.first.isoformat()[:7]
+        for partial in (year, month):
+            if Span.parse(partial) == self:
+                return partial
         return f"{self.first.isoformat()} to {self.last.isoformat()}"
 
 

@@ -75,7 +75,7 @@ class PhraseBook:
     def listen(self, text: str) -> tuple[Heard, ...]:
         """What a text says about each finding; the longest phrase of a finding decides."""
         heard: dict[str, Heard] = {}
-        for sentence in _sentences(tokens(text)):
+        for sentence, answer in _sentences(tokens(text)):
             words = [word for word in sentence if word not in ",?"]
             for start, word in enumerate(sentence):
                 for phrase in self._by_first.get(word, ()):
@@ -84,30 +84,32 @@ class PhraseBook:
                     end = _match(phrase.words, sentence, start)
                     if end is None or any(_contains(words, block) for block in phrase.unless):
                         continue
-                    says = self._verdict(phrase, sentence, start, end)
+                    says = self._verdict(phrase, sentence, start, end, answer)
                     heard[phrase.finding] = Heard(phrase.finding, says, " ".join(phrase.words))
         return tuple(heard.values())
 
     def affirms(self, text: str, words: str) -> bool:
         """Whether a text says words that are no phrase of the book, without denying or doubting them."""
         wanted = tokens(words)
-        for sentence in _sentences(tokens(text)):
+        for sentence, answer in _sentences(tokens(text)):
             for start in range(len(sentence)):
                 end = _match(wanted, sentence, start)
-                if end is not None and not self._kinds_around(sentence, start, end, wanted) - {"history"}:
+                if end is not None and not self._kinds_around(sentence, start, end, answer) - {"history"}:
                     return True
         return False
 
-    def _verdict(self, phrase: Phrase, sentence: list[str], start: int, end: int) -> bool | None:
-        kinds = self._kinds_around(sentence, start, end, phrase.words) - phrase.lifts
+    def _verdict(self, phrase: Phrase, sentence: list[str], start: int, end: int, answer: list[str]) -> bool | None:
+        kinds = self._kinds_around(sentence, start, end, answer) - phrase.lifts
         if not kinds:
             return phrase.says
         if kinds == {"denial"} and phrase.says and phrase.denial_counts:
             return False
         return None
 
-    def _kinds_around(self, sentence: list[str], start: int, end: int, own: tuple[str, ...]) -> set[str]:
+    def _kinds_around(self, sentence: list[str], start: int, end: int, answer: list[str]) -> set[str]:
         kinds = set()
+        if end == len(sentence):
+            kinds |= self._answered(answer)
         if "?" in sentence[max(0, start - 1) : start] + sentence[end : end + 1]:
             kinds.add("doubt")
         before = _reachable(sentence, start, end)
@@ -122,18 +124,25 @@ class PhraseBook:
                     kinds.add(kind)
         return kinds
 
+    def _answered(self, answer: list[str]) -> set[str]:
+        """What the answer after a colon cancels: "dysphagia: none" names it only to deny it."""
+        given = tuple(answer[: answer.index(",")] if "," in answer else answer)
+        tables = (self.blocking.before, self.blocking.after)
+        return {kind for table in tables for words, kind in table.items() if words == given}
 
-def _sentences(words: tuple[str, ...]) -> Iterable[list[str]]:
-    sentence: list[str] = []
+
+def _sentences(words: tuple[str, ...]) -> Iterable[tuple[list[str], list[str]]]:
+    """Each sentence, and – where it ends in a colon – what follows the colon."""
+    sentences: list[tuple[list[str], str]] = [([], "")]
     for word in words:
         if word in _SENTENCE_ENDS:
-            if sentence:
-                yield sentence
-            sentence = []
+            sentences[-1] = (sentences[-1][0], word)
+            sentences.append(([], ""))
         else:
-            sentence.append(word)
-    if sentence:
-        yield sentence
+            sentences[-1][0].append(word)
+    for position, (sentence, mark) in enumerate(sentences):
+        if sentence:
+            yield sentence, sentences[position + 1][0] if mark == ":" else []
 
 
 def _match(phrase: tuple[str, ...], sentence: list[str], start: int) -> int | None:

@@ -226,9 +226,11 @@ def _result(
     if not codes and not value_codes and not texts and not reading.keeps(wordings):
         return
     grade = _grade(part, value, value_text, reading) if strength else None
-    sites = _places(
-        part if "bodySite" in part else raw, "bodySite", (*wordings, *parent_words, value_text), codes, reading
-    )
+    # A measured quantity, or the heading of a panel, belongs to the whole patient.
+    sites: tuple[Site, ...] = ()
+    if strength or says or value_codes or (value_text and value is None):
+        holder = part if "bodySite" in part else raw
+        sites = _places(holder, "bodySite", (*wordings, *parent_words, value_text), codes, reading)
     if grade is not None and (not sites or reading.whole_body.search(value_text.lower())):
         sites = sites or _everywhere(" ".join((*wordings, value_text)), reading)
     low, high = _range(part)

@@ -26,7 +26,7 @@ def element(parent: Json, key: str) -> Json:
     value = parent.get(key)
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise UnreadableError(key, "expected an object")
     return value
 
@@ -39,7 +39,7 @@ def elements(parent: Json, key: str) -> Iterator[Json]:
     if not isinstance(value, list):
         raise UnreadableError(key, "expected a list")
     for position, item in enumerate(value):
-        if not isinstance(item, Mapping):
+        if not isinstance(item, dict):
             raise UnreadableError(f"{key}[{position}]", "expected an object")
         yield item
 
@@ -59,7 +59,7 @@ def span(parent: Json, *keys: str) -> Span | None:
         value = parent.get(key)
         if value is None:
             continue
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             found = period(value)
         elif isinstance(value, str):
             found = Span.parse(value)

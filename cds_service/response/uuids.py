@@ -52,7 +52,10 @@ def write(issued: Issued, secret: bytes) -> str:
 
 def read(text: str, secret: bytes) -> Issued | None:
     """The fields of a uuid that this secret has issued, else None. Raises ValueError for no uuid."""
-    value = uuid.UUID(text).int
+    parsed = uuid.UUID(text)
+    if parsed.version != 8:
+        return None
+    value = parsed.int
     bits = ((value >> 80) << 74) | (((value >> 64) & 0xFFF) << 62) | (value & ((1 << 62) - 1))
     fields: dict[str, int] = {}
     for name, width in reversed(_WIDTHS):

@@ -62,6 +62,7 @@ def _request_error(error: RequestError) -> Response:
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
+    log.info("request refused status=%s", status)
     # The path that was asked for is not repeated: it may hold an id of a patient.
     where = {404: "path", 405: "method"}.get(status, "$")
     response = _outcome(status, _CODES.get(status, "processing"), (Fault(where, (error.name or "error").lower()),))
