@@ -84,6 +84,7 @@ def run(content: Content, knowledge: Knowledge, reading: Reading) -> Iterator[Ou
     """Every worked example of the content."""
     yield from _findings(content, knowledge, reading)
     yield from _gate(content, knowledge, reading)
+    yield from _history(content, knowledge, reading)
     yield from _analytes(content, knowledge, reading)
     yield from _hypotheses(content, knowledge, reading)
     yield from _cards(content, knowledge, reading)
@@ -111,6 +112,14 @@ def _gate(content: Content, knowledge: Knowledge, reading: Reading) -> Iterator[
         case = case_of(example["given"], knowledge, reading)
         found = "open" if case["twitch_current"].present else "closed"
         yield Outcome("entry-gate.yaml", example["name"], example["expect"], found)
+
+
+def _history(content: Content, knowledge: Knowledge, reading: Reading) -> Iterator[Outcome]:
+    """What answers of the history form say: each example names the facts it sets."""
+    for example in content.plain["structured-history.yaml"]["examples"]:
+        case = case_of([{"answers": example["given"], "on": "today"}], knowledge, reading)
+        for name, expected in example["expect"].items():
+            yield Outcome("structured-history.yaml", f"{example['name']}: {name}", expected, case[name].presence.value)
 
 
 def _analytes(content: Content, knowledge: Knowledge, reading: Reading) -> Iterator[Outcome]:

@@ -718,6 +718,9 @@ def _own_answer(item: Json, raw: Json, when: Span | None, clinician: bool, about
             values.append("yes" if boolean else "no")
         for key in ("valueInteger", "valueDecimal"):
             figure = number(answer, key) if number(answer, key) is not None else figure
+    if len(values) > 1:
+        # "None of these" beside another answer: the other answer counts.
+        values = [value for value in values if (link, value) not in about.reading.exclusive_options]
     if values or figure is not None:
         yield Answer(
             reference=_ref(raw), title=text(item, "text") or link, when=when, item=link, values=tuple(values),

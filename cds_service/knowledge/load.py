@@ -34,7 +34,14 @@ FOLDERS: Mapping[str, type[Schema]] = {
     "investigations": schemas.Investigation,
     "catalogue": schemas.Card,
 }
-PLAIN = ("entry-gate.yaml", "words.yaml", "analytes.yaml", "about.yaml", "structured-history.yaml")
+PAGES: Mapping[str, type[Schema]] = {
+    "entry-gate.yaml": schemas.EntryGate,
+    "words.yaml": schemas.WordLists,
+    "analytes.yaml": schemas.Analytes,
+    "about.yaml": schemas.About,
+    "contradictions.yaml": schemas.Contradictions,
+    "structured-history.yaml": schemas.History,
+}
 SHORT_CARD, PENDING = "D1", "N8"
 
 
@@ -60,7 +67,7 @@ def read_content(cards: Path | None = None) -> Content:
     files: dict[str, str] = {}
     by_folder = {name: _folder(cards / name, schema, faults, files) for name, schema in FOLDERS.items()}
     tables = {name: _table(cards / name, key, schema, faults, files) for name, (key, schema) in TABLES.items()}
-    plain = {name: _plain(cards / name, faults) for name in PLAIN}
+    plain = {name: _page(cards / name, schema, faults) for name, schema in PAGES.items()}
     if faults:
         raise ContentError(faults)
     content = Content(
@@ -117,9 +124,11 @@ def _name(row: Any) -> str:
     return str(row.get("id", "?")) if isinstance(row, Mapping) else "?"
 
 
-def _plain(path: Path, faults: list[Fault]) -> Spec:
+def _page(path: Path, schema: type[Schema], faults: list[Fault]) -> Spec:
+    """A page of its own kind, checked, and returned as it is written."""
     try:
         spec: Spec = read_yaml(path)
+        faults += _faults(schema().validate(spec), path.name)
     except ContentError as error:
         faults += error.faults
         return {}

@@ -47,6 +47,7 @@ class Reading:
     kept_names: re.Pattern[str]  # names by which rules ask for results that have no code
     not_blood: re.Pattern[str]
     history_codes: Mapping[tuple[str, str], str]  # item of the form and code of an option -> its value
+    exclusive_options: frozenset[tuple[str, str]]  # item of the form and "none of these"
     questionnaire: str = "/Questionnaire/twitch-history"
 
     def sites(self, *texts: str) -> tuple[Site, ...]:
@@ -170,6 +171,12 @@ def compile_reading(
         medicine_pattern=_any_of(list(medicines)),
         kept_names=_any_of(kept),
         not_blood=_any_of(words["not_blood"]),
+        exclusive_options=frozenset(
+            (item["id"], option["value"])
+            for item in history["items"]
+            for option in item.get("options", ())
+            if "exclusive" in option
+        ),
         history_codes={
             (item["id"], str(option["code"]).split()[1]): str(option["value"])
             for item in history["items"]

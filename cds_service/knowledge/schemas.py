@@ -134,6 +134,9 @@ def check_observer(value: Any) -> None:
     for key in ("within", "older_than", "stopped_within", "for_at_least", "before_onset"):
         if key in value:
             duration(value[key])
+    for key in ("diagnosis", "onset_stated", "recurs", "examined", "open", "planned"):
+        if value.get(key, True) not in (True, "yes"):
+            raise ValidationError(f"{key}: write true, or leave it out")
 
 
 class Observer(fields.Field[Any]):
@@ -152,6 +155,17 @@ class Observer(fields.Field[Any]):
 def check_compute(name: Any) -> None:
     if name not in NAMED:
         raise ValidationError(f"'{name}' is no named function; there are: {', '.join(sorted(NAMED))}")
+
+
+class Flag(fields.Field[bool]):
+    """yes or no, in any way that YAML writes it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value in (True, "yes", "true"):
+            return True
+        if value in (False, "no", "false"):
+            return False
+        raise ValidationError("write yes or no")
 
 
 class Claim(Strict):
@@ -184,7 +198,7 @@ class Reviewed(Strict):
 class Words(Strict):
     present = fields.List(fields.String(), load_default=list)
     absent = fields.List(fields.String(), load_default=list)
-    denied = fields.Raw(load_default=False)
+    denied = Flag(load_default=False)
     unless = fields.List(fields.String(), load_default=list)
     lifts = fields.List(fields.String(), load_default=list)
 
@@ -195,10 +209,10 @@ class Finding(Reviewed):
     kind = fields.String(required=True, validate=validate.OneOf(KINDS))
     present_for = fields.String(validate=duration)
     absent_for = fields.String(validate=duration)
-    acute = fields.Raw(load_default=False)
-    lasting = fields.Raw(load_default=False)
+    acute = Flag(load_default=False)
+    lasting = Flag(load_default=False)
     before_onset = fields.String()
-    absent_after_onset = fields.Raw(load_default=False)
+    absent_after_onset = Flag(load_default=False)
     present_when = fields.List(Observer(), load_default=list)
     absent_when = fields.List(Observer(), load_default=list)
     words = fields.Nested(Words)
@@ -235,12 +249,12 @@ class CardOrder(Strict):
     priority = fields.String(required=True, validate=validate.OneOf(PRIORITIES))
     when = Formula()
     unless = fields.List(fields.Nested(Because), load_default=list)
-    repeat = fields.Raw(load_default=False)
+    repeat = Flag(load_default=False)
 
 
 class CardSuggestion(Strict):
     label = fields.String(required=True, validate=validate.Length(max=90))
-    recommended = fields.Raw(load_default=False)
+    recommended = Flag(load_default=False)
     when = Formula()
     orders = fields.List(fields.Nested(CardOrder), required=True)
 
@@ -363,8 +377,8 @@ class DrugClass(Strict):
     concepts = fields.List(fields.String(), required=True)
     names = fields.List(fields.String(), required=True)
     causal = fields.Raw(required=True)
-    chronic = fields.Raw(load_default=False)
-    high_risk = fields.Raw(load_default=False)
+    chronic = Flag(load_default=False)
+    high_risk = Flag(load_default=False)
     affects = fields.List(fields.String(), load_default=list)
     unless = fields.List(fields.String(), load_default=list)
     daily_dose_at_least = fields.String(validate=quantity)
@@ -373,3 +387,211 @@ class DrugClass(Strict):
     strength = fields.String(required=True)
     why = fields.List(fields.Nested(Claim), required=True)
     examples = fields.List(fields.Dict(), required=True)
+
+
+class Bounds(Strict):
+    below = fields.Float()
+    at_most = fields.Float()
+    above = fields.Float()
+    at_least = fields.Float()
+
+
+class Shorter(Strict):
+    when = Formula(required=True)
+    to = fields.String(required=True, validate=duration)
+
+
+class AnalyteExample(Strict):
+    value = fields.String(required=True, validate=quantity)
+    code = fields.String()
+    expect = fields.String(required=True)
+
+
+class Analyte(Strict):
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    codes = fields.List(fields.String(), required=True)
+    besides = fields.List(fields.String())
+    roles = fields.List(fields.String())
+    unit = fields.String(required=True)
+    units = fields.Dict(required=True)
+    units_by_code = fields.Dict()
+    also_shown = fields.String()
+    decimals = fields.Integer(required=True)
+    also_decimals = fields.Integer()
+    reference = fields.List(fields.Float(allow_none=True), validate=validate.Length(equal=2))
+    action = fields.Nested(Bounds)
+    causal = fields.Nested(Bounds)
+    critical = fields.Nested(Bounds)
+    can_be_critical = Flag(required=True)
+    never_suppresses = Flag()
+    core = Flag()
+    low_name = fields.String(required=True)
+    high_name = fields.String(required=True)
+    look_back = fields.String(required=True, validate=duration)
+    shorter = fields.List(fields.Nested(Shorter))
+    any_of = fields.List(fields.Raw())
+    compute = fields.String()
+    with_ = fields.Dict(data_key="with")
+    rule = fields.String()
+    doubtful_high_if = fields.List(fields.String())
+    dangerous_first = fields.Integer(required=True)
+    follow_on = fields.String(required=True)
+    specimen = fields.String()
+    why = fields.List(fields.Nested(Claim), required=True)
+    examples = fields.List(fields.Nested(AnalyteExample))
+
+
+class Analytes(Reviewed):
+    analytes = fields.List(fields.Nested(Analyte), required=True, validate=validate.Length(min=1))
+    panels = fields.Dict(keys=fields.String(), values=fields.List(fields.String()), required=True)
+    overtaken_by = fields.List(fields.String(), required=True)
+    why = fields.List(fields.Nested(Claim), required=True)
+
+
+def _lists(**kwargs: Any) -> fields.Dict:
+    return fields.Dict(keys=fields.String(), values=fields.List(fields.String()), required=True, **kwargs)
+
+
+def _phrases() -> fields.List[str]:
+    return fields.List(fields.String(), required=True, validate=validate.Length(min=1))
+
+
+class EntryGate(Reviewed):
+    id = fields.String(required=True)
+    title = fields.String(required=True)
+    concepts = _phrases()
+    observed_within = fields.String(required=True, validate=duration)
+    stale_after = fields.String(required=True, validate=duration)
+    contact_within = fields.String(required=True, validate=duration)
+    stems = _phrases()
+    moving = _phrases()
+    beside = fields.Integer(required=True, validate=validate.Range(min=1))
+    body = _phrases()
+    blocked = _phrases()
+    neighbours = _phrases()
+    rule = _phrases()
+    why = fields.List(fields.Nested(Claim), required=True)
+    examples = fields.List(fields.Nested(Example), required=True)
+
+
+class WordLists(Reviewed):
+    before = _lists()
+    after = _lists()
+    lifted = _lists()
+    yes = _phrases()
+    no = _phrases()
+    normal = _phrases()
+    abnormal = _phrases()
+    unsure = _phrases()
+    traps = _lists()
+    regions = _lists()
+    plural_means_both = _phrases()
+    sides = _lists()
+    site_concepts = _lists()
+    implied_sites = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+    named_in_words = _lists()
+    order_words = _lists()
+    strength = _phrases()
+    whole_body_strength = _phrases()
+    not_blood = _phrases()
+    why = fields.List(fields.Nested(Claim), required=True)
+
+
+class Limitation(Strict):
+    id = fields.String(required=True)
+    text = fields.String(required=True)
+
+
+class OverrideReason(Strict):
+    id = fields.String(required=True)
+    display = fields.String(required=True)
+    system = fields.String(required=True)
+    code = fields.String(required=True)
+    when_ordered = fields.String()
+
+
+class SourceAttribute(Strict):
+    attribute = fields.String(required=True)
+    used = fields.Raw()
+    how = fields.String()
+    answer = fields.String()
+
+
+class About(Reviewed):
+    intended_use = fields.String(required=True)
+    does_not = fields.String(required=True)
+    users = fields.String(required=True)
+    population = fields.String(required=True)
+    not_intended_for = _phrases()
+    statement = fields.String(required=True)
+    draft_notice = fields.String(required=True)
+    limitations = fields.List(fields.Nested(Limitation), required=True)
+    never_claim = _phrases()
+    each_card_shows = _phrases()
+    override_reasons = fields.List(fields.Nested(OverrideReason), required=True)
+    source_attributes = fields.List(fields.Nested(SourceAttribute), required=True)
+    why = fields.List(fields.Nested(Claim), required=True)
+
+
+class Contradiction(Strict):
+    id = fields.String(required=True)
+    conflict = fields.String(required=True)
+    decided = fields.String(required=True)
+    affects = fields.List(fields.String(), required=True)
+    sources = _phrases()
+
+
+class Contradictions(Reviewed):
+    contradictions = fields.List(fields.Nested(Contradiction), required=True)
+
+
+class HistoryOption(Strict):
+    value = fields.String(required=True)
+    label = fields.String(required=True)
+    code = fields.String()
+    exclusive = Flag()
+    days = fields.Raw()
+
+
+class HistoryItem(Strict):
+    id = fields.String(required=True)
+    group = fields.String(required=True)
+    text = fields.String(required=True)
+    type = fields.String(required=True)
+    asked_of = fields.String(required=True, validate=validate.OneOf(("both", "clinician", "patient")))
+    options = fields.List(fields.Nested(HistoryOption))
+    options_from = fields.String()
+    sets = fields.List(fields.Raw())
+    feeds = fields.Raw()
+    shown_when = fields.List(fields.Raw())
+    service_asks_when = fields.Raw()
+    after_answer = fields.Raw()
+    repeats = Flag()
+    optional = Flag()
+    partial_ = Flag(data_key="partial")
+    default = fields.Raw()
+    unit = fields.String()
+    min = fields.Raw()
+    max = fields.Raw()
+    counts_for = fields.String(validate=duration)
+
+
+class HistoryGroup(Strict):
+    id = fields.String(required=True)
+    title = fields.String(required=True)
+
+
+class History(Reviewed):
+    id = fields.String(required=True)
+    title = fields.String(required=True)
+    subject = fields.String(required=True)
+    counts_for = fields.String(required=True, validate=duration)
+    rules = _phrases()
+    first_screen = _phrases()
+    ask_first = _phrases()
+    name_at_most = fields.Integer(required=True)
+    groups = fields.List(fields.Nested(HistoryGroup), required=True)
+    items = fields.List(fields.Nested(HistoryItem), required=True)
+    why = fields.List(fields.Nested(Claim), required=True)
+    examples = fields.List(fields.Nested(Example), required=True)
