@@ -1,0 +1,67 @@
+"""Whatever a record holds stays text: no markup, no HTML, no link, one line, not too long."""
+
+from __future__ import annotations
+
+import pytest
+
+from cds_service.response.markdown import escaped, link, section
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("left calf", "left calf"),
+        ("<script>alert(1)</script>", r"&lt;script&gt;alert\(1\)&lt;/script&gt;"),
+        ("[x](javascript:alert(1))", r"\[x\]\(javascript\:alert\(1\)\)"),
+        ("![x](http://a.b/c)", r"\!\[x\]\(http\://a\.b/c\)"),
+        ("`code`", r"\`code\`"),
+        ("**bold** __it__ ~~no~~", r"\*\*bold\*\* \_\_it\_\_ \~\~no\~\~"),
+        ("# heading", r"\# heading"),
+        ("- item", r"\- item"),
+        ("1. item", r"1\. item"),
+        ("a | b", r"a \| b"),
+        ("A & B &lt;", "A &amp; B &amp;lt;"),
+        ("a\\*b", r"a\\\*b"),
+        ("me@example.org", r"me\@example\.org"),
+        ("www.example.org", r"www\.example\.org"),
+        ("Müller, ½ Tablette, 筋", "Müller, ½ Tablette, 筋"),
+        ("", ""),
+        (" \n\t ", ""),
+    ],
+)
+def test_markup_becomes_text(text: str, shown: str) -> None:
+    assert escaped(text) == shown
+
+
+@pytest.mark.parametrize("text", ["one\ntwo", "one\r\ntwo", "one\ttwo", "one\u2028two", "one \u00a0 two", "one\x0btwo"])
+def test_white_space_of_every_kind_is_one_space(text: str) -> None:
+    assert escaped(text) == "one two"
+
+
+@pytest.mark.parametrize("text", ["a\u202eb", "a\u200bb", "a\x00b", "a\x1b[31mb", "a\ufeffb"])
+def test_invisible_characters_are_left_out(text: str) -> None:
+    shown = escaped(text)
+    assert shown.isprintable() and "\x1b" not in shown
+
+
+def test_long_text_is_cut_with_an_ellipsis_before_it_is_escaped() -> None:
+    assert escaped("x" * 120) == "x" * 120
+    assert escaped("x" * 121) == "x" * 119 + "…"
+    assert escaped("*" * 500, 10) == r"\*" * 9 + "…"
+    assert escaped("abc def", 5) == "abc…"
+    # The cut never falls inside an escape or an entity.
+    for length in range(2, 12):
+        assert escaped("<&>*_" * 5, length).replace("…", "").count("&") == sum(
+            c in "<&>" for c in ("<&>*_" * 5)[: length - 1]
+        )
+
+
+def test_a_section_without_lines_is_not_there() -> None:
+    assert section("Found", []) == ""
+    assert section("Found", ["", ""]) == ""
+    assert section("Found", ["one", "", "two"]) == "**Found**\n\n- one\n- two"
+
+
+def test_a_link_needs_an_address() -> None:
+    assert link("NG127", "https://example.org/ng127") == "[NG127](https://example.org/ng127)"
+    assert link("A book", "") == "A book"

@@ -1,0 +1,96 @@
+"""A card's uuid: what it carries, that it is a valid version 8, and that nobody can change it unseen."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cds_service.response.uuids import Issued, memory_key, read, release_of, write
+
+SECRET = b"only-for-these-tests"
+EXAMPLE = Issued(card=6, release=0xABC, suggestion=2, memory=0x123456789A, random=0xFEDCBA)
+WIDTHS = {"card": 8, "release": 12, "suggestion": 6, "memory": 40, "random": 24}
+
+issued = st.builds(Issued, **{name: st.integers(0, 2**width - 1) for name, width in WIDTHS.items()})
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(issued)
+def test_what_is_written_is_read(fields: Issued) -> None:
+    assert read(write(fields, SECRET), SECRET) == fields
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(issued)
+def test_it_is_a_uuid_of_version_8_and_variant_10(fields: Issued) -> None:
+    text = write(fields, SECRET)
+    assert str(uuid.UUID(text)) == text
+    assert uuid.UUID(text).version == 8
+    assert uuid.UUID(text).variant == uuid.RFC_4122
+    assert text[14] == "8" and text[19] in "89ab"
+
+
+def test_the_first_byte_is_the_card() -> None:
+    assert write(EXAMPLE, SECRET)[:2] == "06"
+    assert write(EXAMPLE, SECRET)[2:5] == "abc"
+
+
+# Version and variant hold no field of ours; every other bit is under the check.
+_FIXED = {*range(76, 80), 62, 63}
+
+
+@pytest.mark.parametrize("bit", sorted(set(range(128)) - _FIXED))
+def test_one_changed_bit_is_noticed(bit: int) -> None:
+    changed = uuid.UUID(int=uuid.UUID(write(EXAMPLE, SECRET)).int ^ (1 << bit))
+    assert read(str(changed), SECRET) is None
+
+
+@pytest.mark.parametrize("bit", sorted(_FIXED))
+def test_another_version_or_variant_is_not_ours(bit: int) -> None:
+    changed = uuid.UUID(int=uuid.UUID(write(EXAMPLE, SECRET)).int ^ (1 << bit))
+    assert read(str(changed), SECRET) is None
+
+
+def test_another_secret_reads_nothing() -> None:
+    assert read(write(EXAMPLE, SECRET), b"another") is None
+    assert read(write(EXAMPLE, b""), SECRET) is None
+
+
+def test_a_uuid_of_somebody_else_is_not_ours() -> None:
+    for foreign in ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-8fff-bfff-ffffffffffff", str(uuid.uuid4())):
+        assert read(foreign, SECRET) is None
+
+
+@pytest.mark.parametrize("text", ["", "not-a-uuid", "123", "g" * 32])
+def test_no_uuid_at_all_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        read(text, SECRET)
+
+
+def test_capitals_and_braces_are_the_same_uuid() -> None:
+    assert read("{" + write(EXAMPLE, SECRET).upper() + "}", SECRET) == EXAMPLE
+
+
+def test_the_memory_key_knows_the_advice_and_not_the_patient() -> None:
+    key = memory_key(SECRET, "clinic", "patient-1", "TW06", "facts")
+    assert key == memory_key(SECRET, "clinic", "patient-1", "TW06", "facts")
+    others = [
+        memory_key(b"another", "clinic", "patient-1", "TW06", "facts"),
+        memory_key(SECRET, "other", "patient-1", "TW06", "facts"),
+        memory_key(SECRET, "clinic", "patient-2", "TW06", "facts"),
+        memory_key(SECRET, "clinic", "patient-1", "TW07", "facts"),
+        memory_key(SECRET, "clinic", "patient-1", "TW06", "new facts"),
+        # The parts do not run into one another.
+        memory_key(SECRET, "clinicp", "atient-1", "TW06", "facts"),
+        memory_key(SECRET, "clinic", "patient-1TW06", "", "facts"),
+    ]
+    assert key not in others and len(set(others)) == len(others)
+    assert 0 <= key < 2**40
+
+
+def test_releases_are_told_apart_by_twelve_bits() -> None:
+    releases = {release_of(f"0.{minor}.{patch}") for minor in range(10) for patch in range(3)}
+    assert len(releases) > 28 and all(0 <= release < 2**12 for release in releases)

@@ -1,0 +1,233 @@
+"""How far a denial, a doubt or the past reaches in the words of a record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cds_service.clinical.words import Blocking, Phrase, PhraseBook, fold, tokens
+
+
+def phrase(
+    finding: str, words: str, says: bool = True, denied: bool = True, unless: str = "", lifts: str = ""
+) -> Phrase:
+    blocks = (tokens(unless),) if unless else ()
+    return Phrase(finding, tokens(words), says, denied, blocks, frozenset(lifts.split()))
+
+
+def table(**kinds: str) -> dict[tuple[str, ...], str]:
+    return {tokens(words): kind for kind, listed in kinds.items() for words in listed.split("; ")}
+
+
+BOOK = PhraseBook(
+    [
+        phrase("weakness", "weakness"),
+        phrase("weakness", "no power in the legs"),
+        phrase("wasting", "wasting"),
+        phrase("wasting", "muscle loss"),
+        phrase("wasting", "normal bulk", says=False),
+        phrase("babinski", "babinski"),
+        phrase("babinski", "plantars flexor", says=False),
+        phrase("hammer", "reflexes brisk", unless="reflex hammer"),
+        phrase("surgery", "neck operation", lifts="history"),
+        phrase("tone", "tone raised", denied=False),
+    ],
+    Blocking(
+        before=table(
+            denial="no; without; denies; absence of; negative for", doubt="possible; rule out; if; ?",
+            history="history of; previous",
+            family="mother; family history of",
+        ),
+        after=table(denial="absent; not seen; negative", doubt="unlikely; ruled out", history="resolved; years ago"),
+    ),
+)  # fmt: skip
+
+
+def says(text: str, finding: str = "weakness") -> bool | str | None:
+    """True, False, None for doubted or past, "silent" when the text does not speak of it."""
+    return {heard.finding: heard.says for heard in BOOK.listen(text)}.get(finding, "silent")
+
+
+@pytest.mark.parametrize(
+    "text, verdict",
+    [
+        ("weakness", True),
+        ("WEAKNESS of the left hand", True),
+        ("no weakness", False),
+        ("No definite objective weakness", False),
+        ("denies weakness", False),
+        ("weakness absent", False),
+        ("weakness not seen", False),
+        ("possible weakness", None),
+        ("weakness unlikely", None),
+        ("weakness?", None),
+        ("?weakness", None),
+        ("? weakness", None),
+        ("history of weakness", None),
+        ("weakness resolved", None),
+        ("mother has weakness", None),
+        ("no possible weakness", None),  # two reasons to doubt are no denial
+        ("weaknesses", "silent"),
+        ("", "silent"),
+        (" ,;.?! ", "silent"),
+    ],
+)
+def test_what_stands_beside_a_phrase(text: str, verdict: bool | str | None) -> None:
+    assert says(text) is verdict or says(text) == verdict
+
+
+@pytest.mark.parametrize(
+    "text, verdict",
+    [
+        ("no tremor. weakness of the hand", True),
+        ("no tremor; weakness", True),
+        ("no tremor\nweakness", True),
+        ("no tremor: weakness", True),
+        ("no tremor but weakness", True),
+        ("no tremor, however weakness of the left hand", True),
+        ("no pain although weakness", True),
+        ("no pain, now weakness", True),
+        ("no one two three four five weakness", False),  # six words reach
+        ("no one two three four five six weakness", True),  # seven do not
+        ("weakness one absent", True),  # a word after it must follow directly
+        ("absence of weakness", False),
+        ("absence weakness", True),
+    ],
+)
+def test_how_far_a_denial_reaches(text: str, verdict: bool) -> None:
+    assert says(text) is verdict
+
+
+@pytest.mark.parametrize(
+    "text, weakness, wasting",
+    [
+        ("no weakness, wasting", False, False),
+        ("no weakness or wasting", False, False),
+        ("no weakness, tremor, wasting", False, False),
+        ("no weakness, or wasting", False, False),
+        ("no weakness, wasting of the left hand noted", False, True),
+        ("no weakness, wasting present", False, True),
+        ("no weakness, wasting seen in the left hand", False, True),
+        ("no weakness but wasting", False, True),
+        ("weakness, no wasting", True, False),
+        ("weakness and wasting, no babinski", True, True),
+    ],
+)
+def test_a_denial_and_the_items_of_a_list(text: str, weakness: bool, wasting: bool) -> None:
+    assert (says(text), says(text, "wasting")) == (weakness, wasting)
+
+
+@pytest.mark.parametrize(
+    "text, verdict",
+    [
+        ("weakness: none", True),  # this book has no "none"; it is not guessed
+        ("weakness: no", False),
+        ("weakness: absent", False),
+        ("weakness: no, tremor: yes", False),
+        ("weakness: possible", None),
+        ("weakness: resolved", None),
+        ("weakness: left hand", True),
+        ("weakness: no change since May", True),
+        ("weakness. no", True),
+        ("weakness; absent", True),
+        ("weakness of the hand: no", True),
+    ],
+)
+def test_the_answer_after_a_colon(text: str, verdict: bool | None) -> None:
+    assert says(text) is verdict
+
+
+def test_the_longest_phrase_of_a_finding_decides() -> None:
+    assert says("no power in the legs") is True
+    assert says("normal bulk, no wasting", "wasting") is False
+
+
+def test_a_phrase_that_says_absence_is_not_doubled_by_a_denial() -> None:
+    assert says("plantars flexor", "babinski") is False
+    assert says("no plantars flexor", "babinski") is None
+
+
+def test_a_denial_counts_only_where_the_content_says_so() -> None:
+    assert says("no tone raised", "tone") is None
+    assert says("tone raised", "tone") is True
+
+
+def test_words_beside_a_phrase_may_cancel_it() -> None:
+    assert says("reflexes brisk", "hammer") is True
+    assert says("reflexes brisk with the reflex hammer", "hammer") == "silent"
+    assert says("reflexes brisk. The reflex hammer was lost.", "hammer") is True
+
+
+def test_the_past_does_not_cancel_what_is_about_the_past() -> None:
+    assert says("history of neck operation", "surgery") is True
+    assert says("possible neck operation", "surgery") is None
+    assert says("no neck operation", "surgery") is False
+
+
+@pytest.mark.parametrize(
+    "text, heard",
+    [
+        ("no power left in the legs", True),
+        ("no power at all in the two legs", True),
+        ("no power was ever found in the two legs", "silent"),  # four other words inside
+        ("power in the legs", "silent"),
+        ("no power. in the legs", "silent"),
+    ],
+)
+def test_a_long_phrase_allows_a_few_other_words_inside(text: str, heard: bool | str) -> None:
+    assert says(text) == heard
+
+
+@pytest.mark.parametrize("text", ["muscle marked loss", "muscle, loss"])
+def test_a_short_phrase_allows_none(text: str) -> None:
+    assert says(text, "wasting") == "silent"
+
+
+@pytest.mark.parametrize(
+    "text, folded",
+    [
+        ("Guillain-Barré", "guillain-barre"),
+        ("Ménière", "meniere"),
+        ("ﬁbre", "fibre"),
+        ("ÉCHEC", "echec"),
+        ("ß", ""),
+        ("筋肉", ""),
+    ],
+)
+def test_accents_are_folded(text: str, folded: str) -> None:
+    assert fold(text) == folded
+
+
+def test_tokens_keep_what_belongs_together() -> None:
+    assert tokens("Power 4+/5, left; Babinski's sign: C5-C6.") == (
+        "power", "4+/5", ",", "left", ";", "babinski's", "sign", ":", "c5-c6", ".",
+    )  # fmt: skip
+
+
+def test_affirms_looks_for_words_that_are_no_phrase() -> None:
+    assert BOOK.affirms("Sudden loss of vision", "sudden")
+    assert BOOK.affirms("history of sudden loss of vision", "sudden")
+    assert not BOOK.affirms("no sudden loss of vision", "sudden")
+    assert not BOOK.affirms("possible sudden loss", "sudden")
+    assert not BOOK.affirms("gradual", "sudden")
+
+
+def test_each_finding_is_heard_once_and_the_first_statement_counts() -> None:
+    heard = BOOK.listen("weakness. No weakness. No wasting.")
+    assert [(h.finding, h.says) for h in heard] == [("weakness", True), ("wasting", False)]
+
+
+@pytest.mark.parametrize(
+    "text, finding, verdict",
+    [
+        ("No fasciculations, weakness or muscle wasting", "atrophy", False),
+        ("Denies dysphagia", "dysphagia", False),
+        ("Mother had ALS, patient has dysphagia", "dysphagia", True),
+        ("Dysphagia: none", "dysphagia", False),
+        ("Dysphagia ruled out", "dysphagia", None),
+    ],
+)
+def test_sentences_with_the_words_of_the_content(text: str, finding: str, verdict: bool | None, knowledge: Any) -> None:
+    heard = {h.finding: h.says for h in knowledge.phrase_book.listen(text)}
+    assert heard.get(finding, "silent") == verdict
