@@ -288,5 +288,7 @@ def _notes(suggestions: Iterable[PlannedSuggestion], case: Case) -> list[str]:
             elif order.status in _GONE:
                 notes.append(f"{row.title}: the order of {when} was cancelled. Is the reason still valid?")
             elif order.status == "completed" and row.kind in RESULT_LATE_AFTER:
-                notes.append(f"{row.title}: ordered as done on {when}, but no result is on file.")
+                notes.append(
+                    f"{row.title}: the order of {when} is marked as completed and no result is on file; look for it first."
+                )
     return notes

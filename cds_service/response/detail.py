@@ -10,6 +10,7 @@ from cds_service.clinical.differential import Weighed, title_of
 from cds_service.clinical.findings import Case, Evidence, Finding
 from cds_service.clinical.knowledge import Term
 from cds_service.clinical.presence import Presence
+from cds_service.clinical.workup import priority_given
 from cds_service.response import fill
 from cds_service.response.markdown import escaped, link, section
 
@@ -19,6 +20,7 @@ _QUERY_NAMES = {
     "labs": "laboratory results", "findings": "examination and history findings", "medications": "medicines",
     "reports": "reports", "vitals": "vital signs", "encounters": "visits", "orders": "open orders",
 }  # fmt: skip
+_LED_BY_A_FACT = frozenset({"T0", "T1", "T2", "T3", "T4", "T5"})
 _STATES = {"done": "done", "pending": "pending", "withheld": "not suggested"}
 
 
@@ -35,6 +37,7 @@ def detail(card: CardPlan, assessment: Assessment, lead: bool) -> str:
         section("Not documented", _not_documented(card, case)),
         section("Why this", _reasoning(card, case)),
         section("Tests not suggested", _withheld(card)),
+        section("Earlier orders", card.plan.notes),
         section("Cautions", (caution.text for caution in card.cautions)),
         section("Limits of the data", _limits(assessment) if lead else ()),
         section("Sources", _sources(card, case)),
@@ -66,9 +69,10 @@ def _evidence(evidence: Evidence, title: str) -> str:
     said = escaped(evidence.title, 70) if evidence.title and evidence.title not in title else ""
     value = escaped(evidence.value, 70) if evidence.value and evidence.value not in title else ""
     what = " ".join(part for part in (said, value) if part)
-    when = str(evidence.when) if evidence.when else "undated"
+    # An age has no date of its own.
+    when = str(evidence.when) if evidence.when else "" if evidence.reference.startswith("Patient/") else "undated"
     where = f" ({escaped(evidence.reference, 90)})" if evidence.reference else ""
-    return f"{what}, {when}{where}" if what else f"{when}{where}"
+    return ", ".join(part for part in (what, when) if part) + where
 
 
 def _emergencies(assessment: Assessment) -> Iterator[str]:
@@ -78,9 +82,11 @@ def _emergencies(assessment: Assessment) -> Iterator[str]:
 
 
 def _against(card: CardPlan, case: Case) -> Iterator[str]:
+    found = {t.names for definition in card.cards for t in definition.found}
     for term in dict.fromkeys(t for definition in card.cards for t in definition.against):
         finding = term.formula(case)
-        if finding.present and not _only_unknown(term, case):
+        # What is listed as found is not said twice.
+        if finding.present and not _only_unknown(term, case) and (term.negative or term.names not in found):
             yield _stated(title_of(term, finding, case), finding.evidence[:2])
 
 
@@ -101,16 +107,22 @@ def _hypothesis(weighed: Weighed, card: CardPlan, case: Case) -> str:
 
 
 def _tests(weighed: Weighed, card: CardPlan, case: Case) -> Iterator[str]:
-    suggested = {o.investigation.id for s in card.plan.suggestions for o in s.orders}
+    orders = {o.investigation.id for s in card.plan.suggestions for o in s.orders}
     held = {w.investigation.id: w.state for w in card.plan.withheld}
-    for label in weighed.hypothesis.decided_by[:4]:
-        title = case.knowledge.investigations[label].title
-        state = "suggested" if label in suggested else _STATES.get(held.get(label, ""), "")
+    for named in weighed.hypothesis.decided_by[:4]:
+        # In pregnancy or kidney failure the same study is suggested without contrast.
+        label = f"{named}-NOCONTRAST" if f"{named}-NOCONTRAST" in orders else named
+        investigation = case.knowledge.investigations[label]
+        title = investigation.title
+        suggested = priority_given(investigation, card.plan.suggestions) is not None
+        state = "suggested" if suggested else _STATES.get(held.get(label, ""), "")
         yield f"{title} ({state})" if state else title
 
 
 def _no_cause(card: CardPlan) -> list[str]:
-    return [] if card.short else ["no charted fact points to a particular cause"]
+    # Where a sign, a disease or a result leads, that is the cause in question, named or not.
+    silent = card.short or any(definition.tier in _LED_BY_A_FACT for definition in card.cards)
+    return [] if silent else ["no charted fact points to a particular cause"]
 
 
 def _not_documented(card: CardPlan, case: Case) -> Iterator[str]:
@@ -141,7 +153,6 @@ def _withheld(card: CardPlan) -> Iterator[str]:
         dates = "; ".join(str(e.when) for e in held.evidence[:2] if e.when)
         when = f" ({dates})" if dates and held.state != "pending" else ""
         yield f"{held.investigation.title}: {held.because.rstrip('.')}{when}"
-    yield from card.plan.notes
 
 
 def _limits(assessment: Assessment) -> Iterator[str]:
