@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -144,3 +144,10 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         today_fixed=values["CDS_TODAY"],
         max_body=values["CDS_MAX_BODY_MB"] * 1024 * 1024,
     )
+
+
+def require_known_cards(settings: Settings, cards: Iterable[str]) -> None:
+    """Refuse a misspelt card, which would otherwise stay on. Raises SettingsError."""
+    unknown = settings.policy.cards_off - set(cards)
+    if unknown:
+        raise SettingsError(f"CDS_CARDS_OFF names no card of the content: {', '.join(sorted(unknown))}")

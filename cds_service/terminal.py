@@ -17,7 +17,7 @@ from cds_service.intake.envelope import read_envelope
 from cds_service.intake.prefetch import whole_record
 from cds_service.knowledge.load import load
 from cds_service.response.cards import Issuer, Recipient, write_cards
-from cds_service.settings import read_settings
+from cds_service.settings import read_settings, require_known_cards
 
 _MARKS = {Presence.PRESENT: "present", Presence.ABSENT: "absent ", Presence.UNKNOWN: "unknown"}
 
@@ -26,6 +26,7 @@ def assess_file(file: Path, today: date) -> tuple[Outcome, list[dict[str, Any]]]
     """The outcome and the cards for a hook request or a Bundle. Raises RequestError."""
     settings = read_settings()
     knowledge, reading = load(settings.content)
+    require_known_cards(settings, knowledge.cards)
     body = decode(file.read_bytes())
     source, recipient = _source(body)
     outcome = assess(source, knowledge, reading, today, settings.policy)

@@ -289,6 +289,6 @@ def _notes(suggestions: Iterable[PlannedSuggestion], case: Case) -> list[str]:
                 notes.append(f"{row.title}: the order of {when} was cancelled. Is the reason still valid?")
             elif order.status == "completed" and row.kind in RESULT_LATE_AFTER:
                 notes.append(
-                    f"{row.title}: the order of {when} is marked as completed and no result is on file; look for it first."
+                    f"{row.title}: the order of {when} is marked as done and no result is on file; look for it first."
                 )
     return notes

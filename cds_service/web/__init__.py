@@ -5,9 +5,8 @@ from __future__ import annotations
 from flask import Flask
 
 from cds_service import fhir
-from cds_service.errors import SettingsError
 from cds_service.knowledge.load import load
-from cds_service.settings import Settings, read_settings
+from cds_service.settings import Settings, read_settings, require_known_cards
 from cds_service.web.discovery import discovery
 from cds_service.web.hooks import hooks
 from cds_service.web.problems import register_problems
@@ -18,9 +17,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application. Raises ContentError or SettingsError: then it must not start."""
     settings = settings or read_settings()
     knowledge, reading = load(settings.content)
-    unknown = settings.policy.cards_off - set(knowledge.cards)
-    if unknown:
-        raise SettingsError(f"CDS_CARDS_OFF names no card of the content: {', '.join(sorted(unknown))}")
+    require_known_cards(settings, knowledge.cards)
     fhir.preload()
     app = Flask("cds_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body

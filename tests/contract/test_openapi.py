@@ -1,0 +1,215 @@
+"""openapi.yaml, the routes and the real answers agree; schemathesis drives the service that is really served."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+
+from cds_service import __version__
+from cds_service.settings import read_settings
+from cds_service.web import create_app
+from tests.conftest import FIXTURES, ROOT, TODAY, read_page
+from tests.contract.test_served import serving
+
+SERVICE = "/cds-services/muscle-twitching"
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
+
+
+@cache
+def application() -> Any:
+    return create_app(read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"}))
+
+
+@cache
+def document() -> Any:
+    return read_page(ROOT / "openapi.yaml")
+
+
+def _resolved(part: Any) -> Any:
+    while "$ref" in part:
+        found = document()
+        for step in part["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+        part = found
+    return part
+
+
+def faults(schema: str, value: Any) -> list[str]:
+    """Where a value breaks a schema of the document."""
+    validator = Draft202012Validator(
+        {"$ref": f"#/components/schemas/{schema}", "components": document()["components"]},
+        format_checker=Draft202012Validator.FORMAT_CHECKER,
+    )
+    return [f"{error.json_path}: {error.validator}" for error in validator.iter_errors(value)]
+
+
+def operations() -> list[tuple[str, str, Any]]:
+    return [(p, m, o) for p, item in document()["paths"].items() for m, o in item.items() if m in METHODS]
+
+
+# ---------------------------------------------------------------- the document and the routes
+
+
+def test_the_document_is_valid_openapi() -> None:
+    validate(document())
+
+
+def test_the_document_has_the_version_of_the_service() -> None:
+    assert document()["info"]["version"] == __version__
+
+
+def test_every_operation_of_the_document_has_a_route() -> None:
+    adapter = application().url_map.bind("localhost")
+    for path, method, _ in operations():
+        endpoint, _ = adapter.match(path, method=method.upper())
+        assert endpoint in application().view_functions
+
+
+def test_every_route_stands_in_the_document() -> None:
+    adapter = application().url_map.bind("localhost")
+    documented = {(adapter.match(p, method=m.upper())[0], m.upper()) for p, m, _ in operations()}
+    served = {
+        (rule.endpoint, method)
+        for rule in application().url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert served == documented
+
+
+def test_an_address_outside_the_document_has_no_route() -> None:
+    adapter = application().url_map.bind("localhost")
+    with pytest.raises(NotFound):
+        adapter.match(f"{SERVICE}/feedback", method="POST")
+    with pytest.raises(MethodNotAllowed):
+        adapter.match("/cds-services", method="POST")
+
+
+# ---------------------------------------------------------------- the document and real answers
+
+
+@cache
+def real_answers() -> dict[str, tuple[int, Any, Any]]:
+    """Every status the document promises, from the application: status -> headers and body."""
+    client = application().test_client()
+    good = (FIXTURES / "requests" / "hand-weakness.json").read_bytes()
+    empty = json.dumps({**json.loads(good), "prefetch": {}}).encode()
+    answers = {
+        "200": client.post(SERVICE, data=good, content_type="application/json"),
+        "400": client.post(SERVICE, data=b"{}", content_type="application/json"),
+        "404": client.post("/cds-services/another", data=good, content_type="application/json"),
+        "405": client.get(SERVICE),
+        "412": client.post(SERVICE, data=empty, content_type="application/json"),
+        "413": client.post(SERVICE, data=b" " * (21 * 1024 * 1024), content_type="application/json"),
+        "415": client.post(SERVICE, data=good, content_type="text/plain"),
+    }
+    module: Any = sys.modules["cds_service.web.hooks"]
+    assess, module.assess = module.assess, None
+    try:
+        answers["500"] = client.post(SERVICE, data=good, content_type="application/json")
+    finally:
+        module.assess = assess
+    return {status: (a.status_code, a.headers, a.get_json()) for status, a in answers.items()}
+
+
+def test_the_document_names_every_status_and_no_other() -> None:
+    assert set(document()["paths"][SERVICE]["post"]["responses"]) == set(real_answers())
+
+
+@pytest.mark.parametrize("status", ["200", "400", "404", "405", "412", "413", "415", "500"])
+def test_a_real_answer_is_what_the_document_says(status: str) -> None:
+    code, headers, body = real_answers()[status]
+    promised = _resolved(document()["paths"][SERVICE]["post"]["responses"][status])
+    assert str(code) == status
+    assert headers["Content-Type"] in promised["content"]
+    schema = promised["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    assert faults(schema, body) == []
+    for name, header in promised.get("headers", {}).items():
+        allowed = _resolved(header)["schema"]
+        assert headers[name] == allowed.get("const", headers[name])
+
+
+@pytest.mark.parametrize("path", ["/cds-services", "/cds-services/"])
+def test_the_real_discovery_document_is_what_the_document_says(path: str) -> None:
+    assert faults("Discovery", application().test_client().get(path).get_json()) == []
+
+
+@pytest.mark.parametrize("name", ["bare-entry", "hand-weakness", "low-potassium"])
+def test_the_requests_of_the_fixtures_and_their_answers_fit_the_document(name: str) -> None:
+    body = json.loads((FIXTURES / "requests" / f"{name}.json").read_bytes())
+    assert faults("HookRequest", body) == []
+    answer = application().test_client().post(SERVICE, json=body).get_json()
+    assert answer["cards"]
+    assert faults("Cards", answer) == []
+
+
+def test_the_schema_of_a_card_refuses_what_a_card_must_not_be() -> None:
+    good = real_answers()["200"][2]["cards"][0]
+    for name in ("uuid", "summary", "indicator", "source", "selectionBehavior"):
+        assert faults("Card", {key: value for key, value in good.items() if key != name})
+    assert faults("Card", good | {"summary": "x" * 140})
+    assert faults("Card", good | {"indicator": "hard-stop"})
+
+
+def _examples() -> list[Any]:
+    found = []
+    for path, method, operation in operations():
+        bodies = [("request", operation["requestBody"])] if "requestBody" in operation else []
+        for place, part in [*bodies, *operation["responses"].items()]:
+            content = _resolved(part)["content"]["application/json"]
+            schema = content["schema"]["$ref"].rpartition("/")[2]
+            values = [e["value"] for e in content.get("examples", {}).values()] + [
+                content[key] for key in ("example",) if key in content
+            ]
+            found += [pytest.param(schema, value, id=f"{method} {path} {place}") for value in values]
+            found += [] if values else [pytest.param(schema, None, id=f"{method} {path} {place} has no example")]
+    return found
+
+
+@pytest.mark.parametrize(("schema", "value"), _examples())
+def test_an_example_of_the_document_fits_its_schema(schema: str, value: Any) -> None:
+    assert faults(schema, value) == []
+
+
+def test_the_examples_of_requests_are_answered_as_they_say() -> None:
+    examples = document()["paths"][SERVICE]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    client = application().test_client()
+    cards = {name: client.post(SERVICE, json=one["value"]).get_json()["cards"] for name, one in examples.items()}
+    assert cards["freshTwitch"]
+    assert cards["nothingToSay"] == []
+
+
+# ---------------------------------------------------------------- the service that is really served
+
+CHECKS = (
+    "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
+    "response_schema_conformance", "unsupported_method", "allow_header_conformance",
+)  # fmt: skip
+
+
+def test_schemathesis_finds_no_answer_outside_the_document(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        done = subprocess.run(
+            [
+                sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run",
+                str(ROOT / "openapi.yaml"), "--url", f"http://127.0.0.1:{served.port}",
+                "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing",
+                "--max-examples", "60", "--max-time", "15", "--seed", "20260615", "--no-shrink",
+                "--request-timeout", "10", "--warnings", "off",
+            ],
+            cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        assert served.process.poll() is None
+        assert "internal error" not in served.printed
+        # It must have reached the reasoning, not only the checks of the envelope.
+        assert "assessed cards=" in served.printed
+        assert "request refused" in served.printed

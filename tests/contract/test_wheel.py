@@ -1,0 +1,85 @@
+"""The wheel alone is enough: installed into an empty environment, far from the checkout, it gives cards."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cds_service import __version__
+from tests.conftest import ROOT
+
+
+@dataclass
+class Installed:
+    """An environment that holds the wheel and its dependencies, and a folder with nothing in it."""
+
+    wheel: Path
+    scripts: Path
+    elsewhere: Path
+
+    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        kept = {n: v for n, v in os.environ.items() if not n.startswith(("CDS_", "PYTHON", "VIRTUAL_ENV"))}
+        return subprocess.run(
+            [str(self.scripts / command), *arguments],
+            cwd=self.elsewhere,
+            env=kept,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    @property
+    def package(self) -> Path:
+        where = "import cds_service, pathlib; print(pathlib.Path(cds_service.__file__).parent)"
+        return Path(self.run("python", "-c", where).stdout.strip())
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    folder = tmp_path_factory.mktemp("wheel")
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    _done(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder / "dist"), str(ROOT))
+    wheel = next((folder / "dist").glob("*.whl"))
+    venv.create(folder / "venv", with_pip=True)
+    scripts = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
+    _done(str(scripts / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel))
+    yield Installed(wheel, scripts, elsewhere)
+
+
+def _done(*command: str) -> None:
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ended = subprocess.run(command, env=kept, capture_output=True, text=True, timeout=400)
+    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-4000:]
+
+
+def test_the_wheel_holds_code_content_fixtures_and_licences_and_nothing_else(installed: Installed) -> None:
+    names = zipfile.ZipFile(installed.wheel).namelist()
+    assert {name.split("/")[0] for name in names} == {"cds_service", f"cds_service-{__version__}.dist-info"}
+    for wanted in ("cards/VERSION", "cards/catalogue/", "fixtures/requests/hand-weakness.json", "wsgi.py"):
+        assert any(name.startswith(f"cds_service/{wanted}") for name in names), wanted
+    for wanted in ("LICENSE", "NOTICE"):
+        assert any(name.endswith(f"/{wanted}") for name in names), wanted
+
+
+def test_the_code_that_runs_is_the_installed_one(installed: Installed) -> None:
+    assert installed.package.is_relative_to(installed.scripts.parent)
+    assert installed.run("cds-service", "--version").stdout.strip().endswith(__version__)
+
+
+@pytest.mark.parametrize("name", ["bare-entry", "hand-weakness", "low-potassium"])
+def test_a_fixture_of_the_package_gives_cards(installed: Installed, name: str) -> None:
+    file = installed.package / "fixtures" / "requests" / f"{name}.json"
+    done = installed.run("cds-service", "assess", str(file), "--today", "2026-06-15", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["cards"]
+    assert list(installed.elsewhere.iterdir()) == []
