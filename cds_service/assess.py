@@ -48,14 +48,17 @@ def assess(
     without: frozenset[str] = frozenset()
     while True:
         assessment = reason(reader.chart(knowledge, without), today, knowledge, policy)
-        invalid = _invalid_evidence(assessment, source.found)
+        invalid = _invalid_evidence(assessment, source.found) - without
         if not invalid:
             return Outcome(assessment, reader.others)
         without |= invalid
 
 
 def _invalid_evidence(assessment: Assessment, found: Prefetched) -> frozenset[str]:
-    """References of cited resources that are not valid FHIR R4."""
+    """References of cited resources that are not valid FHIR R4, and of others of their kind.
+
+    All of the kind at once: otherwise the next older one would be cited, and each would cost a reading.
+    """
     if not assessment.cards:
         return frozenset()
     case = assessment.case
@@ -64,4 +67,6 @@ def _invalid_evidence(assessment: Assessment, found: Prefetched) -> frozenset[st
         for definition in card.cards:
             for term in definition.found:
                 cited |= {e.reference for e in term.formula(case).evidence}
-    return frozenset(name for name, raw in evidence_resources(found, cited) if fhir.faults(dict(raw)))
+    kinds = {name.split("/")[0] for name, raw in evidence_resources(found, cited) if fhir.faults(dict(raw))}
+    everything = (f"{kind}/{raw.get('id')}" for kind in kinds for raw in found.of(kind))
+    return frozenset(name for name, raw in evidence_resources(found, everything) if fhir.faults(dict(raw)))

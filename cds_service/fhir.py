@@ -46,6 +46,8 @@ def faults(resource: dict[str, Any]) -> list[str]:
         return [
             f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in error.errors(include_input=False, include_url=False)
         ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return [f"not readable: {type(error).__name__}"]
     return []
 
 

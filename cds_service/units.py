@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _FIGURES = 9  # decimals that mean something after a conversion
-_NUMBER_AND_UNIT = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(.*?)\s*$")
+_NUMBER_AND_UNIT = re.compile(r"(-?\d+(?:\.\d+)?)\s*(\S.*)?$")
+_LONGEST = 60  # characters of a number with its unit
 
 # Ways in which records write a unit that UCUM writes otherwise; compared without case and spaces.
 _SPELLINGS = {
@@ -63,10 +64,11 @@ def ucum(text: str) -> str | None:
 
 def split(text: str) -> tuple[float, str]:
     """``3.0 mmol/L`` as number and unit. Raises ValueError with the remedy."""
-    found = _NUMBER_AND_UNIT.match(str(text))
+    stripped = str(text).strip()
+    found = _NUMBER_AND_UNIT.match(stripped) if len(stripped) <= _LONGEST else None
     if not found:
         raise ValueError("write a number with its unit, like '3.0 mmol/L'")
-    return float(found[1]), found[2]
+    return float(found[1]), found[2] or ""
 
 
 def general(value: float, unit: str, wanted: str) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from cds_service import units
@@ -140,8 +141,14 @@ class LabValue:
 
 def newest_value(analyte: Analyte, case: Case) -> LabValue | None:
     """The newest final, readable result; on one day the one most worth acting on."""
+    if analyte.id not in case.newest_values:
+        case.newest_values[analyte.id] = _newest(analyte, case)
+    return case.newest_values[analyte.id]
+
+
+def _newest(analyte: Analyte, case: Case) -> LabValue | None:
     if analyte.compute == "adjusted_calcium":
-        return _adjusted_calcium(analyte, case)
+        return max(_adjusted_calciums(analyte, case), key=lambda v: _recency(v, case), default=None)
     if analyte.compute == "multiple_of_reported_limit":
         return _multiple_of_limit(analyte, case)
     return max(values(analyte, case), key=lambda v: _recency(v, case), default=None)
@@ -182,37 +189,32 @@ def _recency(lab: LabValue, case: Case) -> tuple[object, ...]:
     return (when.last if when else case.today.min, lab.result.this_encounter, severity, lab.result.reference)
 
 
-def _adjusted_calcium(analyte: Analyte, case: Case) -> LabValue | None:
+def _adjusted_calciums(analyte: Analyte, case: Case) -> list[LabValue]:
     """As reported by the laboratory, else total calcium adjusted for albumin of the same draw."""
     numbers = analyte.numbers or {}
-    reported = list(values(analyte, case))
-    total, albumin = case.knowledge.analytes["CaTotal"], case.knowledge.analytes["Alb"]
-    computed = [
-        adjusted
-        for calcium in values(total, case)
-        for adjusted in [_adjust(analyte, calcium, list(values(albumin, case)), numbers, case)]
-        if adjusted is not None
-    ]
-    return max(reported + computed, key=lambda v: _recency(v, case), default=None)
+    albumins: dict[date, list[LabValue]] = {}
+    for albumin in values(case.knowledge.analytes["Alb"], case):
+        if albumin.result.when is not None and albumin.value.exact:
+            albumins.setdefault(albumin.result.when.last, []).append(albumin)
+    reach = range(-int(numbers["same_draw_within"]), int(numbers["same_draw_within"]) + 1)
+    computed = []
+    for calcium in values(case.knowledge.analytes["CaTotal"], case):
+        if calcium.result.when is None or not calcium.value.exact:
+            continue
+        drawn = calcium.result.when.last
+        near = [(abs(apart), a) for apart in reach for a in albumins.get(drawn + timedelta(days=apart), ())]
+        adjusted = _adjust(analyte, calcium, near, numbers, case)
+        if adjusted is not None:
+            computed.append(adjusted)
+    return [*values(analyte, case), *computed]
 
 
 def _adjust(
-    analyte: Analyte, calcium: LabValue, albumins: list[LabValue], numbers: Mapping[str, float], case: Case
+    analyte: Analyte, calcium: LabValue, near: list[tuple[int, LabValue]], numbers: Mapping[str, float], case: Case
 ) -> LabValue | None:
-    drawn = calcium.result.when
-    if drawn is None or not calcium.value.exact:
-        return None
-    near = [
-        a for a in albumins
-        if a.result.when is not None
-        and abs((a.result.when.last - drawn.last).days) <= numbers["same_draw_within"]
-        and a.value.exact
-    ]  # fmt: skip
     if not near:
         return None
-    albumin = min(
-        near, key=lambda a: (abs((a.result.when.last - drawn.last).days) if a.result.when else 99, a.result.reference)
-    )
+    _, albumin = min(near, key=lambda pair: (pair[0], pair[1].result.reference))
     egfr = case["eGFR"].value
     if albumin.value.low < numbers["not_if_albumin_below"] or (
         egfr is not None and egfr.high < numbers["not_if_egfr_below"]
@@ -224,12 +226,25 @@ def _adjust(
 
 
 def _multiple_of_limit(analyte: Analyte, case: Case) -> LabValue | None:
-    """A value as a multiple of the upper limit that its own laboratory reports."""
     newest = max(values(analyte, case), key=lambda v: _recency(v, case), default=None)
-    if newest is None or not newest.high:
+    return None if newest is None else _as_multiple(newest)
+
+
+def _as_multiple(lab: LabValue) -> LabValue | None:
+    """A value as a multiple of the upper limit that its own laboratory reports."""
+    if not lab.high:
         return None
-    low, high = newest.value.low / newest.high, newest.value.high / newest.high
-    return LabValue(analyte, Quantity(low, high, "1", newest.value.as_reported), newest.result)
+    low, high = lab.value.low / lab.high, lab.value.high / lab.high
+    return LabValue(lab.analyte, Quantity(low, high, "1", lab.value.as_reported), lab.result)
+
+
+def every_value(analyte: Analyte, case: Case) -> list[LabValue]:
+    """All values of an analyte, computed ones included."""
+    if analyte.compute == "multiple_of_reported_limit":
+        return [found for lab in values(analyte, case) for found in [_as_multiple(lab)] if found is not None]
+    if analyte.compute == "adjusted_calcium":
+        return _adjusted_calciums(analyte, case)
+    return list(values(analyte, case))
 
 
 def band(lab: LabValue, child: bool) -> str:
@@ -327,7 +342,7 @@ def value_judge(analyte: Analyte) -> Callable[[Case], Finding]:
     return judge
 
 
-def _may_lie_beyond(lab: LabValue, side: str) -> bool:
+def may_lie_beyond(lab: LabValue, side: str) -> bool:
     """A value reported as a bound ("<5.0") lies on both sides of the limit."""
     if lab.value.exact:
         return False
@@ -345,7 +360,7 @@ def side_judge(analyte: Analyte, side: str) -> Callable[[Case], Finding]:
         if lab is None:
             return Finding(name, Presence.UNKNOWN)
         beyond = where in (side, f"critical_{side}")
-        if (beyond and side == "high" and lab.doubtful) or (not beyond and _may_lie_beyond(lab, side)):
+        if (beyond and side == "high" and lab.doubtful) or (not beyond and may_lie_beyond(lab, side)):
             return Finding(name, Presence.UNKNOWN, against=(lab.evidence,))
         return Finding(name, Presence.of(beyond), (lab.evidence,), value=lab.value)
 

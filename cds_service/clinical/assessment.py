@@ -17,7 +17,7 @@ from cds_service.clinical.ranking import Circumstances, Shown
 from cds_service.clinical.workup import Plan, across_cards, plan
 
 SHORT_CARDS = frozenset({"TW21", "TW22"})
-EMERGENCY = frozenset(ranking.TIERS["T0"])
+EMERGENCY = tuple(ranking.TIERS["T0"])
 # Cards of these tiers are dropped when every test they would suggest is already ordered.
 DROPPED_WHEN_PENDING = frozenset({"T3", "T4", "T5", "T6", "T7", "overlay"})
 

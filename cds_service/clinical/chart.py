@@ -103,6 +103,7 @@ class Result(Entry):
     grade: float | None = None  # muscle strength, 0 to 5
     muscle: str = ""
     remarks: str = ""  # notes on the sample, such as haemolysis
+    at: str = ""  # the time of day in UTC when it is known, for the newest of several on one day
     this_encounter: bool = False
 
 
@@ -204,6 +205,12 @@ class DataGap:
 EntryKind = TypeVar("EntryKind", bound=Entry)
 
 
+def _place_in_order(entry: Entry) -> tuple[str, ...]:
+    """Resources may lack an id or share one, so what they say decides as well."""
+    said = (getattr(entry, "value", ""), getattr(entry, "says", ""), getattr(entry, "grade", ""))
+    return (entry.reference, entry.title, repr(entry.codes), str(entry.when), repr(said))
+
+
 @dataclass(frozen=True, slots=True)
 class Chart:
     """All readable, relevant entries of one patient.
@@ -224,7 +231,7 @@ class Chart:
 
     def __post_init__(self) -> None:
         # Sorted once, so that the order of resources in a request never changes an answer.
-        ordered = sorted(self.entries, key=lambda entry: (entry.reference, entry.title, repr(entry.codes)))
+        ordered = sorted(self.entries, key=_place_in_order)
         object.__setattr__(self, "entries", tuple(ordered))
         by_kind: dict[type[Entry], list[Entry]] = {}
         for entry in ordered:

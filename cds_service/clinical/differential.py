@@ -94,8 +94,8 @@ def _points(terms: Iterable[Term], case: Case) -> tuple[tuple[Point, ...], tuple
 def title_of(term: Term, finding: Finding, case: Case) -> str:
     """What a term is called: the finding's title, or the measured value that decided it."""
     if finding.value is not None and finding.evidence:
-        first = finding.evidence[0]
-        return f"{first.title} {first.value}".strip()
+        name, first = case.knowledge.findings[term.names[0]].title, finding.evidence[0]
+        return f"{name} {first.value if first.title == name else finding.value.as_reported}".strip()
     title = case.knowledge.findings[term.names[0]].title if term.names else ""
     return f"no {title}" if term.negative else title
 

@@ -102,6 +102,7 @@ class Case:
         self.today = today
         self.knowledge = knowledge
         self._judged: dict[str, Finding] = {}
+        self.newest_values: dict[str, LabValue | None] = {}
 
     def __getitem__(self, finding: str) -> Finding:
         found = self._judged.get(finding)
@@ -232,7 +233,8 @@ def _cancelled(shown: list[Statement], denied: list[Statement], window: Window) 
     if newest.when is None or denial.when is None:
         return newest.when is None and denial.when is not None and not newest.standing
     if not window.lasting:
-        return denial.when.last > newest.when.last
+        # "2026" does not take back what was found in June 2026.
+        return denial.when.last > newest.when.last and denial.when.first >= newest.when.first
     regions = {site.region for s in shown for site in s.sites}
     looked_at = {site.region for site in denial.sites}
     return (denial.when.last - newest.when.last).days >= CHRONIC_GAP_DAYS and (

@@ -281,7 +281,11 @@ def _measured(spec: Mapping[str, Any], denies: bool) -> Observer:
     def observe(case: Case) -> Iterator[Statement]:
         results = [r for r in _named(case, concepts, roles, fits, names) if r.final and _recent(r.when, within, case)]
         if which == "newest" and results:
-            results = [max(results, key=lambda r: (r.when.last if r.when else case.today.min, r.reference))]
+            results = [
+                max(
+                    results, key=lambda r: (r.when.last if r.when else case.today.min, r.at, r.reference, repr(r.value))
+                )
+            ]
         hits = [r for r in results if _on_side(r, own_range) and all(_limit(r, *limit) for limit in limits)]
         if which == "every" and len(hits) < len(results):
             return
@@ -289,6 +293,11 @@ def _measured(spec: Mapping[str, Any], denies: bool) -> Observer:
             yield _result_statement(result)
 
     return observe
+
+
+def _moment(result: Result, case: Case) -> tuple[Any, ...]:
+    """The newest of several: by day, then by time of day, then in an order that the request cannot change."""
+    return (result.when.last if result.when else case.today.min, result.at, result.reference, repr(result.value))
 
 
 def _named(

@@ -59,7 +59,7 @@ class Span:
         return False if self.last < limit else None
 
     def shifted(self, days: int) -> Span:
-        return Span(self.first + timedelta(days=days), self.last + timedelta(days=days))
+        return Span(_moved(self.first, days), _moved(self.last, days))
 
     def __str__(self) -> str:
         if self.exact:
@@ -69,6 +69,14 @@ class Span:
             if Span.parse(partial) == self:
                 return partial
         return f"{self.first.isoformat()} to {self.last.isoformat()}"
+
+
+def _moved(day: date, days: int) -> date:
+    """Some records write 0001-01-01 for "unknown"; there is no day before it."""
+    try:
+        return day + timedelta(days=days)
+    except OverflowError:
+        return day
 
 
 _DURATION = re.compile(r"(\d+) (hour|day|week|month|year)s?$")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cds_service.clinical.analytes import LabValue
+from cds_service.clinical.analytes import LabValue, may_lie_beyond
 from cds_service.clinical.chart import Order
 from cds_service.clinical.findings import Evidence
 from cds_service.clinical.knowledge import CardDefinition, CardOrder, CardSuggestion, Investigation, OrderItem
@@ -210,6 +210,8 @@ def _normal_and_valid(analyte: str, priority: str, case: Case) -> bool:
 def _is_normal(lab: LabValue, band: str) -> bool:
     """Normal, or outside the reference interval on a side where a wider action band says that it is no matter."""
     action = lab.analyte.action
+    if may_lie_beyond(lab, "low") or may_lie_beyond(lab, "high"):
+        return False  # a bound that decides nothing spares no test
     if lab.low is not None or lab.high is not None or lab.result.flags & {"L", "H"}:
         return band == "normal"  # the laboratory itself has called it abnormal
     if band == "borderline_low":

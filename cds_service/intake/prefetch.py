@@ -85,20 +85,29 @@ def _unusable(key: str, reason: str, found: Prefetched) -> None:
 
 
 def _take(key: str, value: Json, found: Prefetched, seen: set[tuple[str, str, str]]) -> None:
+    wanted = QUERIES.get(key)
+    if wanted is not None and value.get("resourceType") not in ("Bundle", wanted):
+        _unusable(key, f"neither a Bundle nor a {wanted}", found)
+        return
+    # One resource alone is no answer to a search: there may be others.
+    part = value.get("resourceType") not in ("Bundle", "Patient")
+    met: set[str] = {key} & QUERIES.keys()
     try:
         for resource, full_url, cut in _resources(value, 0):
             if cut:
-                found.cut.add(key)
+                part = True
+                found.gaps.append(DataGap(key, "only the first page was sent"))
                 continue
             kind = resource.get("resourceType")
             if not isinstance(kind, str):
                 found.gaps.append(DataGap(key, "an entry without resourceType"))
+                part = True
                 continue
             if kind == "OperationOutcome":
                 continue  # remarks of the client's server on its own search
             query = _query(key, kind, resource)
             if query:
-                found.answered.add(query)
+                met.add(query)
             if _repeated(resource, kind, seen):
                 continue
             found.resources.setdefault(kind, []).append(resource)
@@ -106,11 +115,10 @@ def _take(key: str, value: Json, found: Prefetched, seen: set[tuple[str, str, st
                 found.full_urls[id(resource)] = full_url
     except UnreadableError:
         _unusable(key, "not readable as a Bundle", found)
-        return
-    if key in QUERIES:
-        found.answered.add(key)
-    if key in found.cut:
-        found.gaps.append(DataGap(key, "only the first page was sent"))
+        part = True
+    found.answered |= met
+    if part:
+        found.cut |= met
 
 
 def _repeated(resource: Json, kind: str, seen: set[tuple[str, str, str]]) -> bool:

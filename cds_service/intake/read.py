@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from cds_service.clinical.chart import Chart, DataGap, Entry, Medicine, Patient, Problem
 from cds_service.clinical.findings import Case
 from cds_service.clinical.knowledge import Knowledge
+from cds_service.clinical.spans import Span
 from cds_service.errors import Fault, RequestError, UnreadableError
 from cds_service.intake.prefetch import Prefetched
 from cds_service.intake.resources import READERS, About, courses
@@ -27,6 +28,10 @@ _QUERY_OF = {
 }  # fmt: skip
 
 
+# A resource type that answers several queries.
+_SPREAD = {"observations": ("labs", "findings", "vitals")}
+
+
 class Reader:
     """Reads one patient's resources; keeps count of what it could not use."""
 
@@ -35,34 +40,44 @@ class Reader:
         self.today = today
         self.gaps: dict[tuple[str, str], int] = {}
         self.others = 0  # resources of other patients; ignored and counted
+        self._other_conditions = 0
         self.patient, names = _patient(found, patient_id)
         self._names = names
-        medications = {text(m, "id"): m for m in found.of("Medication")}
+        medications = {str(m.get("id", "")): m for m in found.of("Medication")}
         self.about = About(reading, encounter_id or _encounter_under_way(found), self.patient.born, medications)
         self._without: frozenset[str] = frozenset()
+        self._opening: frozenset[str] = frozenset()
 
     def chart(self, knowledge: Knowledge, without: frozenset[str] = frozenset()) -> Chart:
         """The chart; for a closed gate only the entries that were looked at.
 
         ``without``: references of resources that turned out not to be valid FHIR.
         """
-        self._without, self.gaps, self.others = without, {}, 0
+        self._without = frozenset()
+        self._forget()
         gate_entries = [e for kind in _GATE for e in self._read(kind, self._may_open_the_gate)]
         self._check_conditions()
         chart = self._assemble(gate_entries)
-        if not Case(chart, self.today, knowledge)["twitch_current"].present:
+        twitching = Case(chart, self.today, knowledge)["twitch_current"]
+        if not twitching.present:
             return chart
-        self.gaps, self.others = {}, 0
+        # What opened the gate stays, with a remark: an invalid entry must not end in silence.
+        self._without, self._opening = without, frozenset(e.reference for e in twitching.evidence)
+        self._forget()
         return self._assemble([e for kind in READERS for e in self._read(kind, lambda raw, kind: True)])
 
+    def _forget(self) -> None:
+        self.gaps, self.others, self._other_conditions = {}, 0, 0
+
     def _assemble(self, entries: list[Entry]) -> Chart:
-        medicines = courses([e for e in entries if isinstance(e, Medicine)])
-        kept = [self._as_of(e) for e in entries if not isinstance(e, Medicine)] + list(medicines)
+        known = [e for e in map(self._as_of, entries) if e is not None]
+        medicines = courses([e for e in known if isinstance(e, Medicine)])
+        partly_read = {q for query, _ in self.gaps for q in _SPREAD.get(query, (query,))}
         return Chart(
             patient=self.patient,
-            entries=tuple(e for e in kept if e is not None),
+            entries=(*(e for e in known if not isinstance(e, Medicine)), *medicines),
             answered=frozenset(self.found.answered),
-            complete=self.found.complete,
+            complete=self.found.complete - partly_read,
             gaps=(*self.found.gaps, *(DataGap(query, why, n) for (query, why), n in sorted(self.gaps.items()))),
             encounter_known=bool(self.about.encounter_id),
         )
@@ -75,7 +90,10 @@ class Reader:
         if entry.when is not None and entry.when.first > latest:
             return None
         if isinstance(entry, Problem) and entry.ended is not None and entry.ended.first > latest:
-            return replace(entry, state=type(entry.state).CURRENT, ended=None)
+            entry = replace(entry, state=type(entry.state).CURRENT, ended=None)
+        if entry.when is not None and entry.when.last > latest:
+            # "2026" is not yet over.
+            entry = replace(entry, when=Span(entry.when.first, latest))
         return entry
 
     def _read(self, kind: str, wanted: object) -> Iterator[Entry]:
@@ -95,13 +113,15 @@ class Reader:
     def _is_ours(self, raw: Json, kind: str) -> bool:
         if f"{kind}/{raw.get('id')}" in self._without:
             self._gap(kind, "a resource is not valid FHIR")
-            return False
+            if f"{kind}/{raw.get('id')}" not in self._opening:
+                return False
         owners = _owners(raw, kind)
         if not owners:
             self._gap(kind, "a resource does not say whose it is")
             return False
-        if not any(id_of(owner) in self._names for owner in owners):
+        if not any(id_of(owner) in self._names and _may_be_a_patient(owner) for owner in owners):
             self.others += 1
+            self._other_conditions += kind == "Condition"
             return False
         return True
 
@@ -134,7 +154,7 @@ class Reader:
                 ),
                 code="required",
             )
-        if conditions and self.others and self.others >= len(conditions):
+        if conditions and self._other_conditions >= len(conditions):
             raise RequestError(
                 412,
                 Fault(
@@ -186,14 +206,21 @@ def _owners(raw: Json, kind: str) -> list[str]:
     if kind in ("FamilyMemberHistory", "Device", "AllergyIntolerance"):
         return [r for r in [reference(raw, "patient")] if r]
     if kind == "Appointment":
-        return [reference(p, "actor") for p in elements(raw, "participant") if reference(p, "actor")]
+        actors = [reference(p, "actor") for p in elements(raw, "participant")]
+        return [actor for actor in actors if _may_be_a_patient(actor)]
     return [r for r in [reference(raw, "subject")] if r]
+
+
+def _may_be_a_patient(owner: str) -> bool:
+    """``Patient/p``, an absolute address of one, a bare id or a urn; not a Group or a Practitioner."""
+    parts = owner.split("/_history/")[0].split("/")
+    return bool(owner) and (len(parts) == 1 or parts[-2] == "Patient")
 
 
 def _encounter_under_way(found: Prefetched) -> str:
     """Without an encounter in the context, the one that is in progress, if there is exactly one."""
-    under_way = [text(e, "id") for e in found.of("Encounter") if e.get("status") == "in-progress"]
-    return under_way[0] if len(under_way) == 1 else ""
+    under_way = [e.get("id") for e in found.of("Encounter") if e.get("status") == "in-progress"]
+    return str(under_way[0] or "") if len(under_way) == 1 else ""
 
 
 def evidence_resources(found: Prefetched, references: Iterable[str]) -> Iterator[tuple[str, Json]]:

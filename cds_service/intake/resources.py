@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 from cds_service import units
 from cds_service.clinical.chart import (
@@ -182,6 +182,8 @@ def _onset(raw: Json, about: About) -> Span | None:
 
 
 def _years_later(day: date, years: int) -> date:
+    if not 1 <= day.year + years <= 9999:
+        raise UnreadableError("onsetAge", "no such year")
     try:
         return day.replace(year=day.year + years)
     except ValueError:
@@ -257,7 +259,20 @@ def _result(
         muscle=(title if strength else ""),
         remarks=" ".join([*(text(n, "text") for n in elements(raw, "note")), *_flag_words(part)])[:_TEXT_LENGTH],
         this_encounter=_in_this_encounter(raw, about),
+        at=_instant(raw) if value is not None else "",
     )
+
+
+def _instant(raw: Json) -> str:
+    """The moment of a measurement in UTC, sortable; empty when only the day is known."""
+    for key in ("effectiveDateTime", "effectiveInstant", "issued"):
+        stamp = text(raw, key)
+        if "T" in stamp:
+            try:
+                return datetime.fromisoformat(stamp.replace("Z", "+00:00")).astimezone(UTC).isoformat()
+            except (ValueError, OverflowError):
+                return ""
+    return ""
 
 
 def _texts(wordings: tuple[str, ...], value_codes: tuple[Match, ...], value_text: str, says: str) -> tuple[str, ...]:
@@ -289,6 +304,8 @@ def _quantity(part: Json) -> Quantity | None:
 
 def _bounded(value: float, comparator: str, unit: str) -> Quantity:
     below, above = float("-inf"), float("inf")
+    if comparator not in ("", "<", "<=", ">", ">="):
+        raise UnreadableError("valueQuantity.comparator", "expected <, <=, > or >=")
     shown = f"{comparator}{value:g}"
     shown = f"{shown} {unit}".strip()
     if comparator in ("<", "<="):
@@ -434,6 +451,8 @@ def read_report(raw: Json, about: About) -> Iterator[Entry]:
 def read_order(raw: Json, about: About) -> Iterator[Entry]:
     if text(raw, "status") == "entered-in-error" or raw.get("doNotPerform") is True:
         return
+    if text(raw, "intent") in ("proposal", "option"):
+        return  # thought of, not prescribed
     codings, title, wordings = coded(raw, "code")
     codes = _matches(codings, about.reading)
     known = {m.concept for m in codes}
@@ -561,7 +580,8 @@ def courses(medicines: list[Medicine]) -> list[Medicine]:
     """Renewals of one medicine are one course: it began with the first, and a dose may have risen."""
     by_name: dict[str, list[Medicine]] = {}
     for medicine in medicines:
-        by_name.setdefault(medicine.name.lower(), []).append(medicine)
+        concepts = " ".join(sorted({match.concept for match in medicine.codes}))
+        by_name.setdefault(medicine.name.lower() or concepts or medicine.reference, []).append(medicine)
     result = []
     for same in by_name.values():
         dated = sorted((m for m in same if m.when is not None), key=lambda m: (m.when or _EVER, m.reference))

@@ -54,6 +54,9 @@ class CodeRow:
     file: str = ""
 
 
+_LONGEST_CODE = 32
+
+
 @dataclass(frozen=True, eq=False)
 class Codes:
     """All value sets."""
@@ -78,7 +81,7 @@ class Codes:
     def matches(self, system: str | None, code: str | None) -> tuple[Match, ...]:
         """The concepts of a coding, by its system as sent. Unknown codes match nothing."""
         name = SHORT_NAMES.get(system or "")
-        if name is None or not code:
+        if name is None or not code or len(code) > _LONGEST_CODE:
             return ()
         return _cached(self, name, code)
 

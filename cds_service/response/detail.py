@@ -165,7 +165,7 @@ def _limits(assessment: Assessment) -> Iterator[str]:
         yield f"{value.title} {escaped(value.value)}, {where}: the unit is missing or unknown, so it was not compared"
     for gap in assessment.gaps:
         count = f" ({gap.count})" if gap.count > 1 else ""
-        yield f"{gap.query}: {gap.reason}{count}"
+        yield f"{escaped(gap.query, 40)}: {gap.reason}{count}"
 
 
 def _sources(card: CardPlan, case: Case) -> Iterator[str]:

@@ -177,9 +177,16 @@ def _drugs(case: Case) -> list[Evidence]:
     return []
 
 
+def _plain(words: str) -> str:
+    """Words of the record for a summary, which is plain text: one line, and nothing that looks like markup."""
+    return " ".join("".join(c if c.isprintable() and c not in "<>[]`*_\\" else " " for c in words).split())
+
+
 def _drug(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
     names = list(
-        dict.fromkeys(e.title.split(" ")[0].strip("[],") if len(e.title) > 40 else e.title for e in _drugs(case))
+        dict.fromkeys(
+            _plain(e.title.split(" ")[0].strip("[],") if len(e.title) > 40 else e.title) for e in _drugs(case)
+        )
     )
     return _and(names, most) or "a medicine"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ _CATEGORIES = {
 }
 _REASONS = 3
 _REQUESTERS = ("Practitioner/", "PractitionerRole/")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # FHIR id; anything else in the context is not passed on
 
 
 def service_requests(
@@ -42,9 +44,10 @@ def _request(
     request["priority"] = order.priority
     request["code"] = _code(item, codes)
     request["subject"] = {"reference": f"Patient/{context['patient']}"}
-    if context.get("encounter"):
+    if _ID.fullmatch(context.get("encounter", "")):
         request["encounter"] = {"reference": f"Encounter/{context['encounter']}"}
-    if context.get("user", "").startswith(_REQUESTERS):
+    kind, _, identity = context.get("user", "").partition("/")
+    if f"{kind}/" in _REQUESTERS and _ID.fullmatch(identity):
         request["requester"] = {"reference": context["user"]}
     reasons = [{"reference": e.reference} for e in _reasons(order, case)]
     if reasons:

@@ -14,7 +14,7 @@ from cds_service.web.state import state
 
 SERVICE = "muscle-twitching"
 SPECIFICATION = "2.0.1"
-LOOK_BACK_DAYS = 400  # the longest look-back window and a margin
+LOOK_BACK_DAYS = 800  # the longest window of the content is 760 days
 VITALS_DAYS = 14
 
 discovery = Blueprint("discovery", __name__)

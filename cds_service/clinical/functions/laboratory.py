@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cds_service import units
-from cds_service.clinical.analytes import CRITICAL_DAYS, NORMAL_BANDS, LabValue, band, is_child, newest_value, values
+from cds_service.clinical.analytes import (
+    CRITICAL_DAYS,
+    NORMAL_BANDS,
+    LabValue,
+    band,
+    every_value,
+    is_child,
+    newest_value,
+)
 from cds_service.clinical.chart import Result
 from cds_service.clinical.findings import Evidence, Finding, Judge
 from cds_service.clinical.formula import compile_formula
@@ -61,7 +69,7 @@ def result_after(finding: str, with_: Parameters) -> Judge:
             later = [
                 lab
                 for name in alternatives
-                for lab in values(case.knowledge.analytes[name], case)
+                for lab in every_value(case.knowledge.analytes[name], case)
                 if lab.result.when is not None and lab.result.when.last >= first.result.when.first
             ]
             if not later:
@@ -106,11 +114,11 @@ def repeated_results(finding: str, with_: Parameters) -> Judge:
     def judge(case: Case) -> Finding:
         beyond = [
             lab
-            for lab in values(case.knowledge.analytes[name], case)
+            for lab in every_value(case.knowledge.analytes[name], case)
             if (below is not None and lab.value.high < below) or (above is not None and lab.value.low > above)
         ]
         days = [lab.result.when for lab in beyond if lab.result.when is not None]
-        if days and (max(days).last - min(days).first).days >= apart:
+        if days and (max(day.first for day in days) - min(day.last for day in days)).days >= apart:
             return Finding(finding, Presence.PRESENT, tuple(lab.evidence for lab in beyond))
         return Finding(finding, Presence.UNKNOWN)
 

@@ -119,7 +119,7 @@ def explained_by_earlier(finding: str, with_: Parameters) -> Judge:
         if first is None or not seen:
             return Finding(finding, Presence.UNKNOWN)
         oldest, newest = min(seen), max(seen)
-        lasted = (newest.last - oldest.first).days >= new_after
+        lasted = (newest.first - oldest.last).days >= new_after
         if lasted and (oldest.first - first.last).days >= before:
             return merged(finding, Presence.PRESENT, [diagnosis])
         looked = [e.when for sign in signs for e in case[sign].denied if e.when]
