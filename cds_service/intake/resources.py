@@ -177,13 +177,15 @@ def _onset(raw: Json, about: About) -> Span | None:
     unit = text(age, "code") or text(age, "unit")
     if years is None or about.born is None or unit not in ("a", "years", "year", "yr"):
         return None
-    first = about.born.first
-    return Span(_years_later(first, int(years)), _years_later(about.born.last, int(years) + 1))
+    if not 0 <= years <= _OLDEST:
+        return None  # no age of a human being: the onset stays unknown
+    return Span(_years_later(about.born.first, int(years)), _years_later(about.born.last, int(years) + 1))
+
+
+_OLDEST = 130
 
 
 def _years_later(day: date, years: int) -> date:
-    if not 1 <= day.year + years <= 9999:
-        raise UnreadableError("onsetAge", "no such year")
     try:
         return day.replace(year=day.year + years)
     except ValueError:

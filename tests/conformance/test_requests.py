@@ -7,7 +7,6 @@ import logging
 import re
 import socket
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from functools import cache
@@ -76,15 +75,6 @@ def test_an_answer_is_strict_json_in_utf_8() -> None:
 
     raw = call(asked()).data
     assert json.loads(raw.decode("utf-8", "strict"), parse_constant=refuse)
-
-
-def test_an_answer_comes_within_half_a_second() -> None:
-    body, times = asked("hand-weakness"), []
-    for _ in range(5):
-        start = time.perf_counter()
-        call(body)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.5  # the best of five: the others may share the machine with other tests
 
 
 def test_two_calls_give_cards_of_their_own() -> None:

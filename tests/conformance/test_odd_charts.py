@@ -1,0 +1,177 @@
+"""Charts that are odd but legal, or hostile: no crash, no false silence, no growth beyond their size."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from functools import cache
+from typing import Any
+
+import pytest
+
+from cds_service.settings import read_settings
+from cds_service.web import create_app
+from tests.conftest import FIXTURES, TODAY
+
+SERVICE = "/cds-services/muscle-twitching"
+
+
+@cache
+def client() -> Any:
+    settings = read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"})
+    return create_app(settings).test_client()
+
+
+def request() -> Any:
+    return json.loads((FIXTURES / "requests" / "low-potassium.json").read_text(encoding="utf-8"))
+
+
+def bundle(*resources: Any) -> Any:
+    return {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": r} for r in resources]}
+
+
+def call(body: Any) -> Any:
+    return client().post(SERVICE, json=body)
+
+
+def conditions(body: Any) -> list[Any]:
+    return [entry["resource"] for entry in body["prefetch"]["conditions"]["entry"]]
+
+
+def patient(body: Any) -> str:
+    return str(body["context"]["patientId"])
+
+
+def observation(body: Any, identity: str | None, value: Any, **more: Any) -> Any:
+    made = {
+        "resourceType": "Observation", "status": "final", "subject": {"reference": f"Patient/{patient(body)}"},
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8480-6"}]},
+        "valueQuantity": {"value": value, "unit": "mm[Hg]", "code": "mm[Hg]"}, **more,
+    }  # fmt: skip
+    return made if identity is None else {**made, "id": identity}
+
+
+@pytest.mark.parametrize(
+    "fault", [{"recordedDate": "2026-05-01T10:00:00"}, {"meta": {"lastUpdated": "0000"}}, {"valueFoo": "x"}]
+)
+def test_an_invalid_twitching_entry_is_named_and_never_ends_in_silence(fault: dict[str, Any]) -> None:
+    body = request()
+    sound = call(body).json["cards"]
+    for condition in conditions(body):
+        condition.update(fault)
+    answer = call(body)
+    assert answer.status_code == 200
+    assert [card["indicator"] for card in answer.json["cards"]] == [card["indicator"] for card in sound]
+    assert "not valid FHIR" in answer.json["cards"][0]["detail"]
+
+
+def test_one_foreign_observation_does_not_make_a_chart_unusable() -> None:
+    body = request()
+    stranger = {**observation(body, "foreign", 120), "subject": {"reference": "Patient/somebody-else"}}
+    body["prefetch"]["vitals"]["entry"] += [{"resource": stranger}] * 5
+    assert call(body).json["cards"]
+
+
+def test_a_group_or_practitioner_of_the_same_id_is_not_the_patient() -> None:
+    body = request()
+    for condition in conditions(body):
+        condition["subject"]["reference"] = condition["subject"]["reference"].replace("Patient/", "Group/")
+    assert call(body).status_code == 412
+
+
+@pytest.mark.parametrize("unusable", [{}, {"resourceType": "Patient", "id": "p"}])
+def test_conditions_that_are_no_conditions_are_412(unusable: Any) -> None:
+    body = request()
+    body["prefetch"]["conditions"] = unusable
+    assert call(body).status_code == 412
+
+
+def test_the_later_reading_of_a_day_counts_whatever_its_id_is() -> None:
+    answers = []
+    for first, second in (("a", "b"), ("b", "a"), (None, None)):
+        body = request()
+        readings = [
+            observation(body, first, 120, effectiveDateTime="2026-06-15T08:00:00Z"),
+            observation(body, second, 75, effectiveDateTime="2026-06-15T10:00:00Z"),
+        ]
+        for order in (readings, readings[::-1]):
+            body["prefetch"]["vitals"] = bundle(*order)
+            answers.append([card["summary"] for card in call(body).json["cards"]])
+    assert all(answer == answers[0] for answer in answers)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"onsetDateTime": "0001-01-01"},
+        {"onsetDateTime": "9999-12-31"},
+        {"onsetDateTime": None, "onsetAge": {"value": 9000, "unit": "a"}},
+        {"onsetDateTime": None, "onsetAge": {"value": -3000, "unit": "a"}},
+        {"contained": [{"resourceType": "FooBar"}]},
+        {"code": {"text": "Muscle twitching " + "-" * 60}},
+        {"code": {"text": "twitch " + "-x" * 400 + " muscle twitching"}},
+        {"code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "R" * 40_000}], "text": "Tremor"}},
+    ],
+)
+def test_odd_values_of_one_condition_are_read_or_left_aside(odd: dict[str, Any]) -> None:
+    body = request()
+    extra = {**copy.deepcopy(conditions(body)[0]), "id": "odd", **odd}
+    extra = {key: value for key, value in extra.items() if value is not None}
+    body["prefetch"]["conditions"]["entry"].append({"resource": extra})
+    assert call(body).status_code == 200
+
+
+@pytest.mark.parametrize("resource", [{"resourceType": "Medication", "id": 5}, {"resourceType": "Encounter", "id": 5}])
+def test_an_id_that_is_no_text_is_no_crash(resource: dict[str, Any]) -> None:
+    body = request()
+    resource = {**resource, "status": "in-progress"}
+    body["prefetch"]["medications"] = bundle(resource)
+    assert call(body).status_code == 200
+
+
+def _seconds(body: Any) -> float:
+    began = time.process_time()
+    assert call(body).status_code == 200
+    return time.process_time() - began
+
+
+def test_hostile_text_costs_what_its_length_costs() -> None:
+    """A ratio in one run: twenty times the text may cost more, but never the square of it."""
+
+    def with_text(length: int) -> Any:
+        body = request()
+        told = observation(body, "told", 0)
+        told["valueString"] = "5" + " " * length + "a\nb"
+        told["code"] = {"text": "twitch" + "-" * length + " " + "twitch flick " * (length // 12)}
+        del told["valueQuantity"]
+        body["prefetch"]["findings"]["entry"].append({"resource": told})
+        return body
+
+    _seconds(with_text(50))
+    assert _seconds(with_text(2000)) < 100 * max(_seconds(with_text(100)), 0.01)
+
+
+def test_words_of_a_record_are_no_markup_on_a_card() -> None:
+    body = request()
+    evil = 'Foo <b>x</b>\nline [y](http://evil.example) <img src=x onerror="1">'
+    for condition in conditions(body):
+        condition["code"]["text"] = f"Muscle twitching {evil}"
+    body["prefetch"]["<img src=x onerror=alert(1)>"] = {"resourceType": "OperationOutcome"}
+    body["context"]["userId"] = 'Practitioner/<script>"../x'
+    body["context"]["encounterId"] = "x y/../<i>"
+    answer = call(body)
+    for card in answer.json["cards"]:
+        assert "<" not in card["summary"].replace("<5", "") and "\n" not in card["summary"]
+        plain = card["detail"].replace("\\<", "").replace("\\[", "")
+        assert "<img" not in plain and "<b>" not in plain and "[y](" not in plain
+    assert "<script>" not in answer.get_data(as_text=True) and "/../" not in answer.get_data(as_text=True)
+
+
+def test_a_cut_page_under_another_key_claims_no_completeness() -> None:
+    body = request()
+    labs = body["prefetch"].pop("labs")
+    labs["link"] = [{"relation": "next", "url": "https://ehr.example.org/next"}]
+    body["prefetch"]["lab_results"] = labs
+    answer = call(body)
+    assert "first page" in answer.json["cards"][0]["detail"]
