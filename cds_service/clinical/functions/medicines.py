@@ -57,13 +57,21 @@ def _time_link(medicine: Medicine, chronic: bool, started_within: int, case: Cas
     return chronic and any(span.first <= onset.last for span in changes)
 
 
+_LONG_TAKEN = 90  # days after which the beginning says nothing about the time link
+
+
 def _evidence(medicine: Medicine, case: Case) -> Evidence:
     """The medicine with its time link to the twitching in words."""
     change = max((s for s in (medicine.when, medicine.last_change) if s), default=None)
     if change is None or case.onset is None:
         return Evidence.of(medicine)
     days = (case.onset.first - change.last).days
-    text = f"started or changed {days} days before the twitching" if days >= 0 else "started after the twitching began"
+    if days < 0:
+        text = "started after the twitching began"
+    elif days > _LONG_TAKEN:
+        text = "taken for long, and one that can act at any time"
+    else:
+        text = f"started or changed {days} {'day' if days == 1 else 'days'} before the twitching"
     return Evidence(medicine.reference, medicine.name or medicine.title, change, text)
 
 
