@@ -94,8 +94,11 @@ def _points(terms: Iterable[Term], case: Case) -> tuple[tuple[Point, ...], tuple
 def title_of(term: Term, finding: Finding, case: Case) -> str:
     """What a term is called: the finding's title, or the measured value that decided it."""
     if finding.value is not None and finding.evidence:
-        name, first = case.knowledge.findings[term.names[0]].title, finding.evidence[0]
-        return f"{name} {first.value if first.title == name else finding.value.as_reported}".strip()
+        first = finding.evidence[0]
+        if any(first.title == analyte.name for analyte in case.knowledge.analytes.values()):
+            return f"{first.title} {first.value}".strip()
+        # A duration or an age: the evidence is an entry of the record, whose words are no name of a value.
+        return f"{case.knowledge.findings[term.names[0]].title} {finding.value.as_reported}".strip()
     title = case.knowledge.findings[term.names[0]].title if term.names else ""
     return f"no {title}" if term.negative else title
 

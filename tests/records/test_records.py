@@ -14,7 +14,7 @@ from cds_service.clinical.assessment import Assessment
 from cds_service.clinical.workup import PRIORITIES, priority_given
 from cds_service.intake.prefetch import whole_record
 from cds_service.response.cards import Issuer, Recipient, write_cards
-from tests.conftest import pages, read_page
+from tests.conftest import FIXTURES, pages, read_page
 
 
 def outcome_of(page: Path, told: Any, knowledge: Any, reading: Any) -> tuple[Assessment, list[dict[str, Any]]]:
@@ -57,3 +57,10 @@ def test_a_quiet_patient_has_a_twin_who_is_not(page: Path) -> None:
     twin = read_page(page.with_name(f"{page.stem}-twin.yaml"))
     assert read_page(page)["expect"]["cards"] == []
     assert twin["expect"]["cards"]
+
+
+def test_a_value_is_named_by_its_test_and_a_duration_by_its_finding(knowledge: Any, reading: Any) -> None:
+    page = FIXTURES / "records" / "EX07-thiazide-ppi-low-k-mg.yaml"
+    _, cards = outcome_of(page, read_page(page), knowledge, reading)
+    assert "for: potassium 2.9 mmol/L" in cards[0]["detail"]
+    assert "below 3.5 mmol/L 2.9" not in cards[0]["detail"]
