@@ -91,7 +91,7 @@ def _take(key: str, value: Json, found: Prefetched, seen: set[tuple[str, str, st
         return
     # One resource alone is no answer to a search: there may be others.
     part = value.get("resourceType") not in ("Bundle", "Patient")
-    met: set[str] = {key} & QUERIES.keys()
+    met: set[str] = set()
     try:
         for resource, full_url, cut in _resources(value, 0):
             if cut:
@@ -116,6 +116,8 @@ def _take(key: str, value: Json, found: Prefetched, seen: set[tuple[str, str, st
     except UnreadableError:
         _unusable(key, "not readable as a Bundle", found)
         part = True
+    else:
+        met |= {key} & QUERIES.keys()
     found.answered |= met
     if part:
         found.cut |= met

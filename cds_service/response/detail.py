@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from cds_service.clinical.assessment import Assessment, CardPlan
 from cds_service.clinical.chart import QUERIES
 from cds_service.clinical.differential import Weighed, title_of
-from cds_service.clinical.findings import Case, Evidence, Finding
+from cds_service.clinical.findings import Case, Evidence
 from cds_service.clinical.knowledge import Term
 from cds_service.clinical.presence import Presence
 from cds_service.clinical.workup import priority_given
@@ -186,8 +186,3 @@ def _closing(card: CardPlan, case: Case) -> str:
         f"*Rule {rules}, content {case.knowledge.version}. Draft content, not clinically approved. "
         "Supports, does not replace, clinical judgement.*"
     )
-
-
-def found_in_words(finding: Finding, case: Case) -> str:
-    """One line on a finding, as the terminal and the pages show it."""
-    return _stated(case.knowledge.findings[finding.id].title, finding.evidence[:3])
