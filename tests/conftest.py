@@ -34,14 +34,6 @@ def reading() -> Any:
     return _COMPILED[1]
 
 
-@pytest.fixture
-def app() -> Any:
-    from cds_service.settings import read_settings
-    from cds_service.web import create_app
-
-    return create_app(read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"}))
-
-
 def pages(folder: str) -> list[Any]:
     """The pages of a fixture folder as test parameters."""
     return [pytest.param(page, id=page.stem) for page in sorted((FIXTURES / folder).glob("*.yaml"))]

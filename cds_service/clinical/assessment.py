@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -205,8 +205,15 @@ def _nothing_left(card: Shown, planned: Plan, case: Case) -> bool:
     if not planned.all_pending or any(d.tier not in DROPPED_WHEN_PENDING for d in definitions):
         return False
     # An overlay exists for its tests alone; another card may still have questions to put.
-    asks = [ask for d in definitions if d.tier != "overlay" for ask in d.asks]
-    return not any(case[ask].presence is Presence.UNKNOWN for ask in asks)
+    return not any(open_asks([d for d in definitions if d.tier != "overlay"], case))
+
+
+def open_asks(definitions: Iterable[CardDefinition], case: Case) -> Iterator[str]:
+    """Ids of the findings that the cards ask for and the chart leaves unknown, in the order of the cards."""
+    asked = (a for d in definitions for a in d.asks if a.when is None or a.when(case).present)
+    for name in dict.fromkeys(a.finding for a in asked):
+        if case[name].presence is Presence.UNKNOWN:
+            yield name
 
 
 def _rung(

@@ -141,7 +141,6 @@ class Visit(Entry):
 
     status: str
     ended: Span | None = None
-    this_one: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +178,6 @@ class Answer(Entry):
     item: str
     values: tuple[str, ...] = ()
     number: float | None = None
-    by_clinician: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +222,6 @@ class Chart:
     answered: frozenset[str] = frozenset()
     complete: frozenset[str] = frozenset()
     gaps: tuple[DataGap, ...] = ()
-    encounter_known: bool = False
     _by_kind: dict[type[Entry], tuple[Entry, ...]] = field(default_factory=dict, compare=False, repr=False)
     _by_concept: dict[tuple[type[Entry], str], list[Entry]] = field(default_factory=dict, compare=False, repr=False)
     _by_title: dict[str, list[Result]] = field(default_factory=dict, compare=False, repr=False)

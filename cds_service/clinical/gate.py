@@ -29,10 +29,8 @@ class Gate:
     stems: re.Pattern[str]  # words that name twitching by themselves
     moving: re.Pattern[str]  # words that name it only beside a body word
     blocked: re.Pattern[str]
-    neighbours: tuple[tuple[str, str], ...]
     observed_within: int
     stale_after: int
-    contact_within: int
 
     @property
     def all_concepts(self) -> frozenset[str]:

@@ -37,6 +37,14 @@ class Sentence:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A finding that a card asks for while it is unknown."""
+
+    finding: str
+    when: Formula | None = None
+
+
+@dataclass(frozen=True)
 class Reason:
     """Why something is held back."""
 
@@ -52,9 +60,7 @@ class DrugClass:
     names: tuple[str, ...] = ()
     causal: bool = False
     chronic: bool = False
-    high_risk: bool = False
     affects: frozenset[str] = frozenset()  # analytes that a start or change may alter
-    mechanism: str = ""
     source: str = ""
     unless: tuple[str, ...] = ()  # words of local use (eye drops, creams), which does not count
     daily_dose: float | None = None  # mg; a smaller or unknown dose does not count
@@ -90,7 +96,6 @@ class Investigation:
     title: str
     kind: str
     items: tuple[OrderItem, ...]
-    category: str = ""
     pending_for: int = 30
     also_pending: frozenset[str] = frozenset()
     not_when: tuple[Reason, ...] = ()
@@ -126,7 +131,8 @@ class CardDefinition:
     names: tuple[str, ...] = ()
     found: tuple[Term, ...] = ()
     against: tuple[Term, ...] = ()
-    asks: tuple[str, ...] = ()
+    asks: tuple[Asked, ...] = ()
+    results: tuple[str, ...] = ()  # analytes whose abnormal values the summary may name
     reasoning: tuple[Sentence, ...] = ()
     suggestions: tuple[CardSuggestion, ...] = ()
     overrides: tuple[str, ...] = ()

@@ -45,7 +45,6 @@ class Circumstances:
     drug_explains_lab: bool = False
     core_bloods_for_a_cause: bool = False  # TW17 in its context form ranks as T4
     hyperexcitability_outranks_face: bool = False  # continuous myokymia beyond the face: TW20 before TW11
-    face_is_focal: bool = True
 
 
 def rank(fired: Mapping[str, str], now: Circumstances) -> tuple[Shown, ...]:

@@ -79,7 +79,6 @@ class Reader:
             answered=frozenset(self.found.answered),
             complete=self.found.complete - partly_read,
             gaps=(*self.found.gaps, *(DataGap(query, why, n) for (query, why), n in sorted(self.gaps.items()))),
-            encounter_known=bool(self.about.encounter_id),
         )
 
     def _as_of(self, entry: Entry) -> Entry | None:

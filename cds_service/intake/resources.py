@@ -639,7 +639,6 @@ def read_encounter(raw: Json, about: About) -> Iterator[Entry]:
         when=period(held),
         status=text(raw, "status"),
         ended=span(held, "end"),
-        this_one=bool(about.encounter_id) and text(raw, "id") == about.encounter_id,
     )
 
 
@@ -748,7 +747,6 @@ def _own_answer(item: Json, raw: Json, when: Span | None, clinician: bool, about
             reference=_ref(raw), title=text(item, "text") or link, when=when, item=link, values=tuple(values),
             number=_DAYS_AGO.get(values[0]) if link == "onset.ago" and values else figure,
             sites=_places_said(values, about) if link in _PLACE_ITEMS else (),
-            by_clinician=clinician,
         )  # fmt: skip
 
 

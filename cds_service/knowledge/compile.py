@@ -24,6 +24,7 @@ from cds_service.clinical.formula import Formula, compile_formula, is_observer, 
 from cds_service.clinical.functions import NAMED
 from cds_service.clinical.gate import TWITCHING_WORDS, Gate
 from cds_service.clinical.knowledge import (
+    Asked,
     CardDefinition,
     CardOrder,
     CardSuggestion,
@@ -201,10 +202,8 @@ def gate(spec: Spec) -> Gate:
         stems=re.compile(r"\b(?:" + "|".join(re.escape(fold(stem)) for stem in spec["stems"]) + ")"),
         moving=re.compile(rf"{word}{near}{place}|\b{place}{near}{word}"),
         blocked=re.compile(rf"\b(?:{blocked})\b"),
-        neighbours=tuple(code_of(text) for text in spec["neighbours"]),
         observed_within=days_of(spec["observed_within"]),
         stale_after=days_of(spec["stale_after"]),
-        contact_within=days_of(spec["contact_within"]),
     )
 
 
@@ -279,7 +278,7 @@ def analyte_findings(analytes: Iterable[Analyte]) -> dict[str, FindingDefinition
                 title = f"{side} {row.name}"
                 found[beyond] = FindingDefinition(beyond, title, "laboratory", side_judge(row, side))
         name = f"valid_{row.id}"
-        found[name] = FindingDefinition(name, f"a valid {row.name} result", "laboratory", valid_judge(row))
+        found[name] = FindingDefinition(name, f"{row.name} on file", "laboratory", valid_judge(row))
     return found
 
 
@@ -291,9 +290,7 @@ def drug_class(row: Spec) -> DrugClass:
         names=tuple(row["names"]),
         causal=flag(row["causal"]),
         chronic=flag(row["chronic"]),
-        high_risk=flag(row["high_risk"]),
         affects=frozenset(row["affects"]),
-        mechanism=row["mechanism"],
         source=row["why"][0]["source"],
         unless=tuple(fold(word) for word in row["unless"]),
         daily_dose=units.split(row["daily_dose_at_least"])[0] if "daily_dose_at_least" in row else None,
@@ -334,7 +331,6 @@ def investigation(spec: Spec) -> Investigation:
             OrderItem(i["text"], i["code"], tuple(i["analytes"]), i.get("panel_when_missing"), tuple(i["written"]))
             for i in spec["orders"]
         ),
-        category=spec["category"],
         pending_for=days_of(spec["pending_for"]),
         also_pending=frozenset(spec["also_pending"]),
         not_when=tuple(reason(r) for r in spec["not_when"]),
@@ -366,7 +362,8 @@ def card(spec: Spec) -> CardDefinition:
         names=tuple(spec["names"]),
         found=tuple(term(t) for t in spec["found"]),
         against=tuple(term(t) for t in spec["against"]),
-        asks=tuple(spec["asks"]),
+        asks=tuple(Asked(a["ask"], optional(a.get("when"))) for a in spec["asks"]),
+        results=tuple(spec["results"]),
         reasoning=tuple(sentence(s) for s in spec["reasoning"]),
         suggestions=tuple(_suggestion(s) for s in spec["suggestions"]),
         overrides=tuple(spec["overrides"]),

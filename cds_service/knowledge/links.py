@@ -28,7 +28,7 @@ def check_links(content: Content) -> Iterator[Fault]:
     yield from _findings(content, known, references)
     yield from _units(content)
     yield from _tables(content, known, references)
-    yield from _cards(content, known, references)
+    yield from _cards(content, known, references, values)
     yield from _investigations(content, known, references, values)
     yield from _cycles(content)
 
@@ -170,14 +170,16 @@ def _tables(content: Content, known: set[str], references: set[str]) -> Iterator
         yield from _unknown(f"analytes.yaml {row['id']}", (c["source"] for c in row["why"]), references, "reference")
 
 
-def _cards(content: Content, known: set[str], references: set[str]) -> Iterator[Fault]:
+def _cards(content: Content, known: set[str], references: set[str], values: set[str]) -> Iterator[Fault]:
     hypotheses = {row["id"] for row in content.tables["hypotheses.yaml"]}
     reasons = {row["id"] for row in content.plain["about.yaml"]["override_reasons"]}
     for name, spec in content.cards.items():
         where = _where(content, name)
         for formula in _formulas(spec):
             yield from _unknown(where, named_in(formula), known, "finding")
-        yield from _unknown(where, [*spec["names"], *named_in(spec["found"]), *spec["asks"]], known, "finding")
+        yield from _unknown(where, [*spec["names"], *named_in(spec["found"])], known, "finding")
+        yield from _unknown(where, [a["ask"] for a in spec["asks"]], known, "finding")
+        yield from _unknown(where, spec["results"], values, "analyte")
         yield from _unknown(where, spec["hypotheses"], hypotheses, "hypothesis")
         yield from _unknown(where, spec["overrides"], reasons, "override reason")
         cited = {*spec["sources"], *(s["source"] for s in spec["reasoning"] if s["source"])}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate, validates_schema
 
 from cds_service.clinical.formula import WORDS
 from cds_service.clinical.functions import NAMED
@@ -244,6 +244,15 @@ class Because(Strict):
     because = fields.String(required=True)
 
 
+class Asked(Strict):
+    ask = fields.String(required=True)
+    when = Formula()
+
+    @pre_load
+    def _bare_name(self, value: Any, **_: Any) -> Any:
+        return {"ask": value} if isinstance(value, str) else value
+
+
 class CardOrder(Strict):
     order = fields.String(required=True)
     priority = fields.String(required=True, validate=validate.OneOf(PRIORITIES))
@@ -271,7 +280,8 @@ class Card(Reviewed):
     summary = fields.List(fields.Nested(Conditional), required=True, validate=validate.Length(min=1))
     found = fields.List(Formula(), load_default=list)
     against = fields.List(Formula(), load_default=list)
-    asks = fields.List(fields.String(), load_default=list)
+    asks = fields.List(fields.Nested(Asked), load_default=list)
+    results = fields.List(fields.String(), load_default=list)
     reasoning = fields.List(fields.Nested(Conditional), required=True)
     suggestions = fields.List(fields.Nested(CardSuggestion), load_default=list, validate=validate.Length(max=3))
     overrides = fields.List(fields.String(), required=True)
@@ -294,7 +304,6 @@ class Investigation(Reviewed):
         required=True,
         validate=validate.OneOf(("laboratory", "study", "imaging", "referral", "review", "follow-up")),
     )
-    category = fields.String(load_default="")
     orders = fields.List(fields.Nested(Item), required=True, validate=validate.Length(min=1))
     pending_for = fields.String(required=True, validate=duration)
     also_pending = fields.List(fields.String(), load_default=list)
@@ -378,7 +387,6 @@ class DrugClass(Strict):
     names = fields.List(fields.String(), required=True)
     causal = fields.Raw(required=True)
     chronic = Flag(load_default=False)
-    high_risk = Flag(load_default=False)
     affects = fields.List(fields.String(), load_default=list)
     unless = fields.List(fields.String(), load_default=list)
     daily_dose_at_least = fields.String(validate=quantity)
@@ -463,13 +471,11 @@ class EntryGate(Reviewed):
     concepts = _phrases()
     observed_within = fields.String(required=True, validate=duration)
     stale_after = fields.String(required=True, validate=duration)
-    contact_within = fields.String(required=True, validate=duration)
     stems = _phrases()
     moving = _phrases()
     beside = fields.Integer(required=True, validate=validate.Range(min=1))
     body = _phrases()
     blocked = _phrases()
-    neighbours = _phrases()
     rule = _phrases()
     why = fields.List(fields.Nested(Claim), required=True)
     examples = fields.List(fields.Nested(Example), required=True)

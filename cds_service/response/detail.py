@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from cds_service.clinical.assessment import Assessment, CardPlan
+from cds_service.clinical.assessment import Assessment, CardPlan, open_asks
 from cds_service.clinical.chart import QUERIES
 from cds_service.clinical.differential import Weighed, title_of
 from cds_service.clinical.findings import Case, Evidence
-from cds_service.clinical.knowledge import Term
+from cds_service.clinical.knowledge import Sentence, Term
 from cds_service.clinical.presence import Presence
 from cds_service.clinical.workup import priority_given
 from cds_service.response import fill
@@ -21,6 +21,7 @@ _QUERY_NAMES = {
     "reports": "reports", "vitals": "vital signs", "encounters": "visits", "orders": "open orders",
 }  # fmt: skip
 _LED_BY_A_FACT = frozenset({"T0", "T1", "T2", "T3", "T4", "T5"})
+_OWN = ("design", "teaching")  # what stands on no publication
 _STATES = {"done": "done", "pending": "pending", "withheld": "not suggested"}
 
 
@@ -126,8 +127,7 @@ def _no_cause(card: CardPlan) -> list[str]:
 
 
 def _not_documented(card: CardPlan, case: Case) -> Iterator[str]:
-    asks = dict.fromkeys(a for definition in card.cards for a in definition.asks)
-    unknown = [case.knowledge.findings[a].title for a in asks if case[a].presence is Presence.UNKNOWN]
+    unknown = [case.knowledge.findings[name].title for name in open_asks(card.cards, case)]
     if unknown:
         yield "; ".join(unknown[:MOST_ASKED])
     questions = fill.open_questions(case)
@@ -135,17 +135,17 @@ def _not_documented(card: CardPlan, case: Case) -> Iterator[str]:
         yield "decisive for the next step: " + ", ".join(questions)
 
 
+def _said(card: CardPlan, case: Case) -> list[Sentence]:
+    """The lines of reasoning that hold for this case, each once."""
+    lines = (one for definition in card.cards for one in definition.reasoning)
+    return list({one.text: one for one in lines if one.when is None or one.when(case).present}.values())
+
+
 def _reasoning(card: CardPlan, case: Case) -> Iterator[str]:
-    references = case.knowledge.references
-    said: set[str] = set()
-    for definition in card.cards:
-        for one in definition.reasoning:
-            if one.text in said or (one.when is not None and not one.when(case).present):
-                continue
-            said.add(one.text)
-            source = references[one.source].title if one.source else ""
-            mark = f" *({source})*" if source and one.source not in ("design", "teaching") else ""
-            yield fill.sentence(one, card, case) + mark
+    for one in _said(card, case):
+        published = one.source and one.source not in _OWN
+        mark = f" *({case.knowledge.references[one.source].title})*" if published else ""
+        yield fill.sentence(one, card, case) + mark
 
 
 def _withheld(card: CardPlan) -> Iterator[str]:
@@ -170,12 +170,9 @@ def _limits(assessment: Assessment) -> Iterator[str]:
 
 def _sources(card: CardPlan, case: Case) -> Iterator[str]:
     references = case.knowledge.references
-    cited = dict.fromkeys(s for definition in card.cards for s in definition.sources)
-    for source in list(cited)[:6]:
-        if source not in ("design", "teaching"):
-            reference = references[source]
-            yield link(reference.title, reference.url)
-    own = [references[s].title for s in cited if s in ("design", "teaching")]
+    cited = dict.fromkeys(one.source for one in _said(card, case) if one.source)
+    yield from (link(references[s].title, references[s].url) for s in cited if s not in _OWN)
+    own = [references[s].title for s in cited if s in _OWN]
     if own:
         yield "not from a publication: " + "; ".join(own)
 

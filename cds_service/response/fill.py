@@ -17,14 +17,6 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _MOST_NAMED = 3
 _UNTIL_SHORT = 8  # the shortest a record's own words are cut to
 
-# The results that a card speaks of; the critical card also speaks of every critical one.
-_SPOKEN_OF = {
-    "TW05": ("K", "Na", "Mg", "CaCorr", "iCa", "CaTotal", "PO4", "Gluc"),
-    "TW13": ("K", "Na", "Mg", "CaCorr", "iCa", "CaTotal", "PO4", "Gluc"),
-    "TW14": ("TSH", "FT4", "FT3"),
-    "TW15": ("eGFR", "Urea", "Creat", "Bili", "INR"),
-    "TW16": ("B12", "VitD", "PLP", "MMA"),
-}
 _QUESTIONS = (
     ("weakness", ("weak_reported", "weak_objective", "exam_normal")),
     ("examination of power, bulk and reflexes", ("exam_done", "exam_normal", "weak_objective")),
@@ -90,7 +82,8 @@ def _movement(definition: CardDefinition, card: CardPlan, case: Case, most: int)
 
 def spoken_results(definition: CardDefinition, case: Case) -> Iterator[tuple[LabValue, str]]:
     """The results behind a card with their bands, most dangerous first."""
-    wanted = _SPOKEN_OF.get(definition.id, ())
+    wanted = definition.results
+    # The critical card also speaks of every critical result.
     critical = {e.title for e in case["critical_lab"].evidence}
     found = []
     for name, (lab, band) in case.bands.items():
@@ -159,11 +152,7 @@ def _recheck(definition: CardDefinition, card: CardPlan, case: Case, most: int) 
 def missing_core(case: Case) -> list[str]:
     """Names of the core tests without a valid result."""
     core = [a for a in case.knowledge.analytes.values() if a.core]
-    return [_core_name(a.id, a.name) for a in core if not case[f"valid_{a.id}"].present]
-
-
-def _core_name(analyte: str, name: str) -> str:
-    return "calcium" if analyte == "Ca" else name
+    return [a.name for a in core if not case[f"valid_{a.id}"].present]
 
 
 def _missing(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
