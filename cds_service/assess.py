@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from cds_service import fhir
-from cds_service.clinical.assessment import Assessment, Policy, reason
+from cds_service.clinical.assessment import Assessment, Dismissed, Policy, nothing_dismissed, reason
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.intake.prefetch import Prefetched, gather
 from cds_service.intake.read import Reader, evidence_resources
@@ -37,9 +37,17 @@ class Outcome:
 
 
 def assess(
-    source: ChartSource, knowledge: Knowledge, reading: Reading, today: date, policy: Policy = Policy()
+    source: ChartSource,
+    knowledge: Knowledge,
+    reading: Reading,
+    today: date,
+    policy: Policy = Policy(),
+    dismissed: Dismissed = nothing_dismissed,
 ) -> Outcome:
     """Read, judge, weigh, rank and plan. Touches nothing; raises RequestError for an unusable chart.
+
+    ``dismissed`` tells which cards the user has overridden lately for the same facts; they are
+    withheld and no lower card takes their place (CLINICAL N7).
 
     Evidence that a card would cite is validated as FHIR first; what is not valid becomes a data gap
     and the chart is judged again without it.
@@ -47,7 +55,7 @@ def assess(
     reader = Reader(source.found, source.patient_id, source.encounter_id, reading, today)
     without: frozenset[str] = frozenset()
     while True:
-        assessment = reason(reader.chart(knowledge, without), today, knowledge, policy)
+        assessment = reason(reader.chart(knowledge, without), today, knowledge, policy, dismissed)
         invalid = _invalid_evidence(assessment, source.found) - without
         if not invalid:
             return Outcome(assessment, reader.others)

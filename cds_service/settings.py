@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cds_service.clinical.assessment import Policy
 from cds_service.clinical.chart import QUERIES
 from cds_service.errors import SettingsError
+
+# Asymmetric signatures of CDS Hooks clients; PS is RSA with the safer padding.
+STRONG_ALGORITHMS = ("ES384", "RS384", "ES512", "RS512", "PS384", "PS512", "EdDSA")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,78 @@ def _queries(text: str) -> frozenset[str]:
     return _names(text)
 
 
+def _number(least: float, most: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise ValueError("must be a number") from None
+        if not least <= value <= most:
+            raise ValueError(f"must lie between {least:g} and {most:g}")
+        return value
+
+    return read
+
+
+def _base_url(text: str) -> str:
+    """An absolute http or https address without credentials, query or fragment, and without a slash at its end."""
+    if not text:
+        return ""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError("must be an address like https://cds.example.org") from None
+    plain = not (parts.query or parts.fragment or parts.username is not None or port == 0)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
+        raise ValueError("must be an address like https://cds.example.org, without user, query or fragment")
+    return text.rstrip("/")
+
+
+def _base_urls(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_base_url(part) for part in _listed(text)))
+
+
+def _origins(text: str) -> frozenset[str]:
+    origins = frozenset(_base_url(part) for part in _listed(text))
+    if any(urlsplit(origin).path for origin in origins):
+        raise ValueError("must list origins like https://ehr.example.org, without a path")
+    return origins
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _file(text: str) -> Path | None:
+    if not text:
+        return None
+    if not Path(text).is_file():
+        raise ValueError("must be a file that exists")
+    return Path(text)
+
+
+def _algorithms(text: str) -> tuple[str, ...]:
+    chosen = tuple(_listed(text))
+    weak = [name for name in chosen if name not in STRONG_ALGORITHMS]
+    if weak or not chosen:
+        raise ValueError(f"must list some of {', '.join(STRONG_ALGORITHMS)}")
+    return chosen
+
+
+def _database(text: str) -> str:
+    if text and not text.startswith(("sqlite:///", "postgresql://")):
+        raise ValueError("must begin with sqlite:/// or postgresql://")
+    return text
+
+
+def _bind(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if text and not (host and port.isdecimal() and 0 < int(port[:6]) < 65536):
+        raise ValueError("must be an address and port like 127.0.0.1:9000")
+    return text
+
+
 def _secret(text: str) -> bytes:
     if text and len(text) < 16:
         raise ValueError("must have at least 16 characters")
@@ -97,7 +173,37 @@ SETTINGS = (
     Setting("CDS_PREFETCH", "", "prefetch keys to ask for, comma-separated; default: all", _queries),
     Setting("CDS_SECRET", "", "secret behind the uuids of cards; default: a new one at every start", _secret),
     Setting("CDS_TODAY", "", "evaluate as of this date instead of today (for trials)", _day),
-    Setting("CDS_MAX_BODY_MB", "20", "largest request body, in megabytes", _megabytes),
+    Setting("CDS_MAX_BODY_MB", "20", "largest request body, in megabytes, also after decompression", _megabytes),
+    Setting("CDS_BODY_DEADLINE_SECONDS", "10", "how long a client may take to send a request", _number(0.1, 120)),
+    Setting("CDS_MAX_CALLS", "16", "calls each worker handles at once; more are answered 503", _whole),
+    Setting(
+        "CDS_MODE", "live", "live, or silent: assesses, counts and logs, and answers no card", _one_of("live", "silent")
+    ),
+    Setting("CDS_PUBLIC_URL", "", "address under which clients reach this service, for tokens and links", _base_url),
+    Setting(
+        "CDS_AUTH", "off", "off, jwt, or proxy: mutual TLS ends at a proxy on this host", _one_of("off", "jwt", "proxy")
+    ),
+    Setting("CDS_JWT_CLIENTS", "", "file of the clients that may call, with their keys and tenants", _file),
+    Setting("CDS_JWT_ALGORITHMS", "ES384,RS384", "signature algorithms accepted, comma-separated", _algorithms),
+    Setting("CDS_CORS_ORIGINS", "", "origins whose pages may call, comma-separated; default: none", _origins),
+    Setting(
+        "CDS_FHIR_SERVERS",
+        "",
+        "base URLs of FHIR servers that may be asked, comma-separated; default: none",
+        _base_urls,
+    ),
+    Setting(
+        "CDS_FHIR_DEADLINE_SECONDS", "3", "how long all questions to a FHIR server may take together", _number(0.1, 60)
+    ),
+    Setting(
+        "CDS_DATABASE_URL",
+        "",
+        "sqlite:///path or postgresql://…; default: SQLite in the user's state folder",
+        _database,
+    ),
+    Setting("CDS_KEEP_FEEDBACK_DAYS", "730", "days after which feedback is erased", _whole),
+    Setting("CDS_KEEP_COMMENTS_DAYS", "90", "days after which comments of users are erased", _whole),
+    Setting("CDS_OPERATIONS_BIND", "", "second address for /health and /metrics, which then leave the first", _bind),
 )
 
 
@@ -112,6 +218,20 @@ class Settings:
     prefetch: frozenset[str]
     today_fixed: date | None
     max_body: int
+    body_deadline: float
+    max_calls: int
+    silent: bool
+    public_url: str
+    auth: str
+    jwt_clients: Path | None
+    jwt_algorithms: tuple[str, ...]
+    cors_origins: frozenset[str]
+    fhir_servers: tuple[str, ...]
+    fhir_deadline: float
+    database_url: str  # empty: SQLite in the state folder
+    keep_feedback_days: int
+    keep_comments_days: int
+    operations_bind: str
 
     def today(self) -> date:
         return self.today_fixed or datetime.now(UTC).astimezone().date()
@@ -143,6 +263,20 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         prefetch=values["CDS_PREFETCH"],
         today_fixed=values["CDS_TODAY"],
         max_body=values["CDS_MAX_BODY_MB"] * 1024 * 1024,
+        body_deadline=values["CDS_BODY_DEADLINE_SECONDS"],
+        max_calls=max(1, values["CDS_MAX_CALLS"]),
+        silent=values["CDS_MODE"] == "silent",
+        public_url=values["CDS_PUBLIC_URL"],
+        auth=values["CDS_AUTH"],
+        jwt_clients=values["CDS_JWT_CLIENTS"],
+        jwt_algorithms=values["CDS_JWT_ALGORITHMS"],
+        cors_origins=values["CDS_CORS_ORIGINS"],
+        fhir_servers=values["CDS_FHIR_SERVERS"],
+        fhir_deadline=values["CDS_FHIR_DEADLINE_SECONDS"],
+        database_url=values["CDS_DATABASE_URL"],
+        keep_feedback_days=values["CDS_KEEP_FEEDBACK_DAYS"],
+        keep_comments_days=values["CDS_KEEP_COMMENTS_DAYS"],
+        operations_bind=values["CDS_OPERATIONS_BIND"],
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -86,7 +87,35 @@ class Assessment:
         return self.case.judge_all()
 
 
-def reason(chart: Chart, today: date, knowledge: Knowledge, policy: Policy = Policy()) -> Assessment:
+# Whether the user has dismissed a card, given what fingerprint() says of it.
+Dismissed = Callable[[str, str], bool]
+
+
+def nothing_dismissed(card: str, fingerprint: str) -> bool:
+    return False
+
+
+def fingerprint(cards: Iterable[CardDefinition], indicator: str, case: Case) -> str:
+    """A hash of the facts behind a card: the same advice for the same reasons has the same one.
+
+    Dates are left out: the same value measured again is not a new fact.
+    """
+    facts = []
+    for definition in cards:
+        terms = [*definition.found, *definition.against]
+        names = {name for term in terms for name in term.names} | {asked.finding for asked in definition.asks}
+        facts += [f"{name}={case[name].presence}" for name in sorted(names)]
+        facts += sorted({f"{e.title}={e.value}" for t in definition.found for e in t.formula(case).evidence})
+    return hashlib.sha256("\x1e".join([indicator, *facts]).encode()).hexdigest()
+
+
+def reason(
+    chart: Chart,
+    today: date,
+    knowledge: Knowledge,
+    policy: Policy = Policy(),
+    dismissed: Dismissed = nothing_dismissed,
+) -> Assessment:
     """Judge, weigh, rank and plan. A pure function: the same input gives the same assessment."""
     case = Case(chart, today, knowledge)
     if not case["twitch_current"].present:
@@ -95,6 +124,8 @@ def reason(chart: Chart, today: date, knowledge: Knowledge, policy: Policy = Pol
     fired, held = _sift(triggered, case, policy)
     shown = _rank(fired, case)
     shown, held_later, plans = _without_pending(shown, fired, case)
+    held.update(held_later)
+    shown, held_later, plans = _without_dismissed(shown, plans, dismissed, case)
     held.update(held_later)
     ladder = tuple(_rung(card, triggered[card.id], fired, held, shown) for card in knowledge.cards.values())
     if not shown:
@@ -192,12 +223,24 @@ def _without_pending(
         plans = {card.name: plan([case.knowledge.cards[i] for i in card.ids], case) for card in shown}
         idle = [card for card in shown if _nothing_left(card, plans[card.name], case)]
         if not idle:
-            return shown, held, across_cards(plans)
+            return shown, held, plans
         for card in idle:
             for card_id in card.ids:
                 held[card_id] = "N8: every test it would suggest is already ordered"
                 fired.pop(card_id)
         shown = _rank(fired, case)
+
+
+def _without_dismissed(
+    shown: tuple[Shown, ...], plans: Mapping[str, Plan], dismissed: Dismissed, case: Case
+) -> tuple[tuple[Shown, ...], dict[str, str], dict[str, Plan]]:
+    """Drop cards that the user has dismissed for the same facts. No lower card takes their place."""
+    held: dict[str, str] = {}
+    for card in shown:
+        if dismissed(card.name, fingerprint((case.knowledge.cards[i] for i in card.ids), card.indicator, case)):
+            held.update(dict.fromkeys(card.ids, "N7: dismissed lately for the same facts"))
+    kept = tuple(card for card in shown if not held.keys() & set(card.ids))
+    return kept, held, across_cards({card.name: plans[card.name] for card in kept})
 
 
 def _nothing_left(card: Shown, planned: Plan, case: Case) -> bool:

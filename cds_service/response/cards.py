@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cds_service.clinical.assessment import Assessment, CardPlan
+from cds_service.clinical.assessment import Assessment, CardPlan, fingerprint
 from cds_service.clinical.findings import Case
 from cds_service.knowledge.codes import Codes
 from cds_service.response import uuids
@@ -81,7 +80,8 @@ def _card(
 
 
 def _numbering(card: CardPlan, case: Case, recipient: Recipient, issuer: Issuer) -> Any:
-    memory = uuids.memory_key(issuer.secret, issuer.tenant, recipient.patient, card.name, fingerprint(card, case))
+    facts = fingerprint(card.cards, card.indicator, case)
+    memory = uuids.memory_key(issuer.secret, issuer.tenant, recipient.patient, card.name, facts)
     random = secrets.randbits(24) if issuer.fixed_random is None else issuer.fixed_random
     release = uuids.release_of(case.knowledge.version)
 
@@ -90,19 +90,6 @@ def _numbering(card: CardPlan, case: Case, recipient: Recipient, issuer: Issuer)
         return uuids.write(issued, issuer.secret)
 
     return number
-
-
-def fingerprint(card: CardPlan, case: Case) -> str:
-    """A hash of the facts and tests behind a card: the same advice for the same reasons has the same one."""
-    facts = sorted(
-        f"{e.title}={e.value}"
-        for d in card.cards
-        for t in d.found
-        for e in t.formula(case).evidence
-        if t.formula(case).present
-    )
-    orders = sorted(f"{o.investigation.id}/{o.priority}" for s in card.plan.suggestions for o in s.orders)
-    return hashlib.sha256("\x1e".join([card.name, card.indicator, *facts, *orders]).encode()).hexdigest()
 
 
 def _suggestions(
