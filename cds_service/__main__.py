@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import sys
+import tempfile
 from datetime import date
 from pathlib import Path
 
@@ -40,17 +41,20 @@ def _address(context: click.Context, option: click.Parameter, text: str) -> str:
     "--bind", default="127.0.0.1:8000", show_default=True, help="Address and port to listen on.", callback=_address
 )
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
-@click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 64), help="Threads of each worker.")
-def serve(bind: str, workers: int, threads: int) -> None:
+def serve(bind: str, workers: int) -> None:
     """Serve with gunicorn. Settings come from the environment: see `cds-service settings`.
 
     \b
     Another port:        cds-service serve --bind 127.0.0.1:9000
     As of a fixed day:   CDS_TODAY=2026-06-15 cds-service serve
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # Read when the metrics are imported: the workers share their figures in this folder.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="cds-service-metrics-")
     from cds_service.knowledge.files import folder
     from cds_service.serve import serve as run
+    from cds_service.web.journal import write_json_lines
+
+    write_json_lines()
 
     request = folder("fixtures") / "requests" / "hand-weakness.json"
 
@@ -64,7 +68,7 @@ def serve(bind: str, workers: int, threads: int) -> None:
         )
 
     with ClearErrors():
-        run(bind, workers, threads, ready)
+        run(bind, workers, ready)
 
 
 @main.command()
@@ -142,8 +146,6 @@ def settings() -> None:
     \b
     A setting is an environment variable:   CDS_QUIET_UNDER_DAYS=14 cds-service settings
     """
-    import os
-
     from cds_service.settings import SETTINGS, read_settings
 
     for setting in SETTINGS:

@@ -14,7 +14,11 @@ from gunicorn.app.base import BaseApplication
 from platformdirs import user_state_path
 
 from cds_service.errors import SettingsError
-from cds_service.web import create_app
+from cds_service.settings import read_settings
+from cds_service.web import create_app, metrics
+from cds_service.worker import Worker
+
+SPARE_THREADS = 16
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -50,26 +54,31 @@ def _set_content_aside() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def serve(bind: str, workers: int, threads: int, ready: Callable[[], None]) -> None:
+def serve(bind: str, workers: int, ready: Callable[[], None]) -> None:
     """Run until stopped. Content and settings are read before the first worker starts."""
     os.environ.setdefault("CDS_SECRET", "")
     if not os.environ["CDS_SECRET"]:
         # Made by the master so that all workers share it; cards of an earlier start are then unverified.
         os.environ["CDS_SECRET"] = secrets.token_urlsafe(32)
-    app = create_app()
+    settings = read_settings()
+    app = create_app(settings)
     _set_content_aside()
+    Worker.seconds = settings.body_deadline
 
     def worker_ready(worker: Any) -> None:
         if worker.age == workers:  # the last of the first ones: all can be asked, and stopped
             ready()
 
     options = {
-        "bind": bind,
+        "bind": [bind, *([settings.operations_bind] if settings.operations_bind else [])],
         "workers": workers,
-        "threads": threads,
-        "worker_class": "gthread",
+        # Spare ones answer 503, health and slow senders while every slot is taken.
+        "threads": settings.max_calls + SPARE_THREADS,
+        "worker_class": Worker,
         "preload_app": True,
         "post_worker_init": worker_ready,
+        "child_exit": lambda server, worker: metrics.worker_left(worker.pid),
+        "on_exit": lambda server: metrics.forget(),
         "control_socket_disable": True,
         "chdir": str(state_folder()),
         "accesslog": None,

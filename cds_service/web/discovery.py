@@ -47,7 +47,8 @@ def service(today: date, wanted: frozenset[str]) -> dict[str, Any]:
     """The one service we offer, with the prefetch keys a site asks for."""
     templates = prefetch_templates(today)
     kept = {key: query for key, query in templates.items() if not wanted or key in wanted or key in REQUIRED}
-    emergency = state().settings.policy.emergency_tier
+    settings = state().settings
+    emergency = settings.policy.emergency_tier
     return {
         "id": SERVICE,
         "hook": HOOK,
@@ -64,6 +65,7 @@ def service(today: date, wanted: frozenset[str]) -> dict[str, Any]:
             "not sent is unknown, never normal. FHIR R4 (R4B accepted). Not for patients or carers, and not a "
             "detector of emergencies: it restates charted findings and supports, does not replace, clinical judgement."
             + ("" if emergency else " The emergency tier is switched off at this site.")
+            + (" Silent mode: every call is assessed and answered without cards." if settings.silent else "")
         ),
         "prefetch": kept,
     }

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import logging
+from flask import Blueprint, Response
 
-from flask import Blueprint, Response, request
-
-from cds_service.assess import ChartSource, assess
+from cds_service.assess import ChartSource, Outcome, assess
+from cds_service.clinical.chart import QUERIES
 from cds_service.errors import Fault, RequestError
 from cds_service.intake.decode import decode
 from cds_service.intake.envelope import read_envelope
 from cds_service.response.cards import Issuer, Recipient, write_cards
+from cds_service.web import metrics
 from cds_service.web.answers import json_response
+from cds_service.web.body import read_body
+from cds_service.web.calls import note
 from cds_service.web.discovery import SERVICE
+from cds_service.web.journal import pseudonym
 from cds_service.web.state import state
 
-log = logging.getLogger("cds_service")
 hooks = Blueprint("hooks", __name__)
 
 
@@ -24,25 +26,28 @@ def call(service_id: str) -> Response:
     """Answer one call of a service."""
     if service_id != SERVICE:
         raise RequestError(404, Fault("service", "no such service", f"call {SERVICE}"), code="not-found")
-    if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
-        raise RequestError(
-            415, Fault("Content-Type", "is not JSON", "send Content-Type: application/json"), code="not-supported"
-        )
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise RequestError(
-            415, Fault("Content-Encoding", "is not supported", "send the body uncompressed"), code="not-supported"
-        )
     here = state()
-    hook = read_envelope(decode(request.get_data(cache=False)))
+    hook = read_envelope(decode(read_body(here.settings.max_body)))
+    note(hook_instance=hook.hook_instance, user=pseudonym(here.settings.secret, hook.user_id))
     source = ChartSource.of_prefetch(hook.prefetch, hook.patient_id, hook.encounter_id)
     outcome = assess(source, here.knowledge, here.reading, here.settings.today(), here.settings.policy)
     issuer = Issuer(here.settings.secret, intent=here.settings.policy.order_intent)
     recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)
     cards = write_cards(outcome.assessment, recipient, issuer, here.reading.codes)
-    log.info(
-        "assessed cards=%s gaps=%d other_patients=%d",
-        "/".join(card.name for card in outcome.assessment.cards) or "none",
-        sum(gap.count for gap in outcome.assessment.gaps),
-        outcome.other_patients,
+    _count(outcome, silent=here.settings.silent)
+    return json_response({"cards": [] if here.settings.silent else cards})
+
+
+def _count(outcome: Outcome, silent: bool) -> None:
+    assessment = outcome.assessment
+    metrics.ASSESSED.labels("cards" if assessment.cards else "no card").inc()
+    for card in assessment.cards:
+        metrics.CARDS.labels(card.name, card.indicator, "silent" if silent else "live").inc()
+    for gap in assessment.gaps:
+        # A client may call its keys as it likes; a label is one of ours.
+        metrics.GAPS.labels(gap.query if gap.query in QUERIES else "other").inc(gap.count)
+    note(
+        cards=[card.name for card in assessment.cards],
+        gaps=sum(gap.count for gap in assessment.gaps),
+        other_patients=outcome.other_patients,
     )
-    return json_response({"cards": cards})

@@ -11,6 +11,8 @@ from werkzeug.exceptions import HTTPException
 from cds_service import fhir
 from cds_service.errors import Fault, RequestError
 from cds_service.web.answers import json_response
+from cds_service.web.calls import note
+from cds_service.web.journal import fields
 
 log = logging.getLogger("cds_service")
 
@@ -23,6 +25,7 @@ _CODES = {
     412: "required",
     413: "too-long",
     415: "not-supported",
+    503: "throttled",
 }
 _REMEDIES = {
     400: "send the request as CDS Hooks 2.0.1 describes it for patient-view",
@@ -56,13 +59,12 @@ def _outcome(status: int, code: str, faults: tuple[Fault, ...]) -> Response:
 
 
 def _request_error(error: RequestError) -> Response:
-    log.info("request refused status=%s paths=%s", error.status, ",".join(fault.where for fault in error.faults))
+    note(refused=[fault.where for fault in error.faults])
     return _outcome(error.status, error.code, error.faults)
 
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
-    log.info("request refused status=%s", status)
     # The path that was asked for is not repeated: it may hold an id of a patient.
     where = {404: "path", 405: "method"}.get(status, "$")
     response = _outcome(status, _CODES.get(status, "processing"), (Fault(where, (error.name or "error").lower()),))
@@ -73,7 +75,7 @@ def _http_error(error: HTTPException) -> Response:
 
 def _too_deep(error: RecursionError) -> Response:
     # JSON that is valid but nested hundreds of levels deep, as no FHIR server writes it.
-    log.warning("request refused status=400 kind=RecursionError at=%s", _place(error))
+    note(refused=["$"], at=_place(error))
     return _outcome(400, "structure", (Fault("$", "a resource is nested too deeply", "send resources as FHIR R4"),))
 
 
@@ -86,7 +88,7 @@ def _place(error: Exception) -> str:
 
 
 def _our_bug(error: Exception) -> Response:
-    log.error("internal error kind=%s at=%s", type(error).__name__, _place(error))
+    log.error("internal error", extra=fields(kind=type(error).__name__, at=_place(error)))
     fault = Fault(
         "$", "an error inside the service; the chart was not assessed", "report the time of this call to its operator"
     )

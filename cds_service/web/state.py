@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import cast
 
 from flask import current_app
@@ -17,6 +18,10 @@ class State:
     settings: Settings
     knowledge: Knowledge
     reading: Reading
+    slots: BoundedSemaphore  # calls that a worker handles at once
+
+    def store_reachable(self) -> bool:
+        return True
 
 
 def state() -> State:

@@ -91,11 +91,33 @@ def test_of_a_name_that_is_written_twice_the_last_one_counts() -> None:
     assert call(GOOD.replace(one, one + b', "patientId": "somebody-else"', 1)).status_code == 412
 
 
-def test_a_compressed_body_is_refused_in_words() -> None:
-    response = call(gzip.compress(GOOD), **{"Content-Encoding": "gzip"})
-    assert response.status_code == 415
-    assert "uncompressed" in response.get_json()["issue"][0]["diagnostics"]
-    assert call(GOOD, **{"Content-Encoding": "identity"}).status_code == 200
+def test_a_gzip_body_is_read_like_any_other() -> None:
+    plain, packed = (
+        call(GOOD, **{"Content-Encoding": "identity"}),
+        call(gzip.compress(GOOD), **{"Content-Encoding": "gzip"}),
+    )
+    assert (plain.status_code, packed.status_code) == (200, 200)
+    assert [c["summary"] for c in packed.get_json()["cards"]] == [c["summary"] for c in plain.get_json()["cards"]] != []
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status"),
+    [
+        (GOOD, "gzip", 400),
+        (gzip.compress(GOOD)[:-9], "gzip", 400),
+        (gzip.compress(GOOD) + b"more", "gzip", 400),
+        (gzip.compress(gzip.compress(GOOD)), "gzip", 400),
+        (gzip.compress(b" " * (21 * 1024 * 1024)), "gzip", 413),
+        (gzip.compress(GOOD), "deflate", 415),
+        (gzip.compress(GOOD), "gzip, gzip", 415),
+        (GOOD, "br", 415),
+    ],
+    ids=["not gzip", "cut", "followed by more", "packed twice", "a bomb", "another name", "two encodings", "brotli"],
+)
+def test_a_body_that_does_not_unpack_is_refused(body: bytes, encoding: str, status: int) -> None:
+    response = call(body, **{"Content-Encoding": encoding})
+    assert response.status_code == status
+    assert response.get_json()["resourceType"] == "OperationOutcome"
 
 
 def test_a_resource_nested_beyond_reason_is_refused_with_400(caplog: pytest.LogCaptureFixture) -> None:

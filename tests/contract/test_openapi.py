@@ -121,7 +121,8 @@ def real_answers() -> dict[str, tuple[int, Any, Any]]:
 
 
 def test_the_document_names_every_status_and_no_other() -> None:
-    assert set(document()["paths"][SERVICE]["post"]["responses"]) == set(real_answers())
+    # 408 and 503 need a slow and a crowded server: tests/network/test_operations.py.
+    assert set(document()["paths"][SERVICE]["post"]["responses"]) - {"408", "503"} == set(real_answers())
 
 
 @pytest.mark.parametrize("status", ["200", "400", "404", "405", "412", "413", "415", "500"])
@@ -164,7 +165,9 @@ def _examples() -> list[Any]:
     for path, method, operation in operations():
         bodies = [("request", operation["requestBody"])] if "requestBody" in operation else []
         for place, part in [*bodies, *operation["responses"].items()]:
-            content = _resolved(part)["content"]["application/json"]
+            content = _resolved(part)["content"].get("application/json")
+            if content is None:
+                continue
             schema = content["schema"]["$ref"].rpartition("/")[2]
             values = [e["value"] for e in content.get("examples", {}).values()] + [
                 content[key] for key in ("example",) if key in content
@@ -211,5 +214,5 @@ def test_schemathesis_finds_no_answer_outside_the_document(tmp_path: Path) -> No
         assert served.process.poll() is None
         assert "internal error" not in served.printed
         # It must have reached the reasoning, not only the checks of the envelope.
-        assert "assessed cards=" in served.printed
-        assert "request refused" in served.printed
+        assert '"cards":[' in served.printed
+        assert '"refused":[' in served.printed

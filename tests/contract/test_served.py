@@ -209,7 +209,7 @@ def test_a_deeply_nested_resource_ends_no_worker(served: Served) -> None:
 
 def test_the_log_names_no_patient(served: Served) -> None:
     served.call((FIXTURES / "requests" / "hand-weakness.json").read_bytes())
-    assert "assessed cards=TW06" in served.printed
+    assert '"cards":["TW06"]' in served.printed
     assert "Testperson" not in served.printed
     assert "Patient/hand-weakness" not in served.printed
 

@@ -1,0 +1,56 @@
+"""The body of a request: JSON by its headers, bounded in size and time, unpacked when it is gzip."""
+
+from __future__ import annotations
+
+import zlib
+
+from flask import request
+from werkzeug.exceptions import ClientDisconnected
+
+from cds_service.errors import Fault, RequestError
+
+_GZIP = 16 + zlib.MAX_WBITS
+_TOO_LARGE = Fault("$", "the body is too large", "ask for fewer resources, or raise CDS_MAX_BODY_MB")
+
+
+def read_body(most: int) -> bytes:
+    """The body of the present request, at most ``most`` bytes after unpacking.
+
+    Raises RequestError: 415 for other media, 413 too large, 408 sent too slowly, 400 broken gzip.
+    """
+    if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
+        raise _unsupported("Content-Type", "is not JSON", "send Content-Type: application/json")
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity", "gzip"):
+        raise _unsupported("Content-Encoding", "is not supported", "send the body uncompressed or as gzip")
+    if request.content_length is not None and request.content_length > most:
+        raise RequestError(413, _TOO_LARGE, code="too-long")  # before a byte of it is read
+    raw = _received()
+    return _unpacked(raw, most) if encoding == "gzip" else raw
+
+
+def _unsupported(header: str, what: str, remedy: str) -> RequestError:
+    return RequestError(415, Fault(header, what, remedy), code="not-supported")
+
+
+def _received() -> bytes:
+    try:
+        return request.get_data(cache=False)
+    except ClientDisconnected as error:
+        if not isinstance(error.__context__, TimeoutError):
+            raise
+        slow = Fault("$", "the body did not arrive in time", "send it faster, or raise CDS_BODY_DEADLINE_SECONDS")
+        raise RequestError(408, slow, code="timeout") from None
+
+
+def _unpacked(raw: bytes, most: int) -> bytes:
+    unpack = zlib.decompressobj(_GZIP)
+    try:
+        body = unpack.decompress(raw, most + 1)
+    except zlib.error:
+        body = b""
+    if len(body) > most:
+        raise RequestError(413, _TOO_LARGE, code="too-long")
+    if not unpack.eof or unpack.unused_data:
+        raise RequestError(400, Fault("$", "the body is no whole gzip stream", "compress it once, with gzip"))
+    return body

@@ -1,0 +1,70 @@
+"""A gunicorn worker whose clients must send a request within a deadline.
+
+gunicorn's own ``--timeout`` watches the worker, not the client: a request that is half sent holds
+its thread for as long as it likes, and a few of them hold every thread.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+# A client that reads its answer too slowly is given up after this.
+SEND_SECONDS = 30.0
+
+
+class TimedSocket:
+    """A socket that stops receiving at a deadline; everything else is the socket's own."""
+
+    def __init__(self, socket: Any, seconds: float) -> None:
+        self._socket = socket
+        self._until = time.monotonic() + seconds
+        self.head_is_read = False
+        self.expired = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def recv(self, size: int) -> bytes:
+        """What has arrived. Past the deadline: an end of data in the head, TimeoutError in the body."""
+        left = self._until - time.monotonic()
+        try:
+            if left <= 0:
+                raise TimeoutError
+            self._socket.settimeout(left)
+            return bytes(self._socket.recv(size))
+        except TimeoutError:
+            self.expired = True
+            if self.head_is_read:
+                raise
+            return b""
+        finally:
+            self._socket.settimeout(SEND_SECONDS)
+
+    def restart(self, seconds: float) -> None:
+        """A kept-alive connection begins its next request."""
+        self._until = time.monotonic() + seconds
+        self.head_is_read = False
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threaded worker over timed sockets. ``seconds`` is set by the server before it starts."""
+
+    seconds = 10.0
+
+    def handle(self, conn: Any) -> Any:
+        if isinstance(conn.sock, TimedSocket):
+            conn.sock.restart(self.seconds)
+        else:
+            conn.sock = TimedSocket(conn.sock, self.seconds)
+        return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        conn.sock.head_is_read = True
+        return super().handle_request(req, conn)
+
+    def _keepalive_after(self, conn: Any, keepalive: Any) -> Any:
+        # What is left of a body that never came is not waited for.
+        return super()._keepalive_after(conn, keepalive and not conn.sock.expired)

@@ -1,0 +1,232 @@
+"""What those who run the service rely on: limits that hold, figures that add up, lines that reveal nobody."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import FIXTURES
+from tests.contract.test_served import SERVICE, Served, free_port, serving
+
+GOOD = (FIXTURES / "requests" / "hand-weakness.json").read_bytes()
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    settings = {"CDS_BODY_DEADLINE_SECONDS": "1", "CDS_MAX_CALLS": "2"}
+    with serving(tmp_path_factory.mktemp("limits"), **settings) as running:
+        yield running
+
+
+def lines(served: Served) -> list[dict[str, Any]]:
+    """The JSON lines that were written."""
+    return [json.loads(line) for line in served.printed.splitlines() if line.startswith("{")]
+
+
+def figures(served: Served) -> dict[tuple[str, ...], float]:
+    status, _, text = served.ask("GET", "/metrics")
+    assert status == 200
+    families = text_string_to_metric_families(text.decode())
+    return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+
+
+def slow(port: int, body: bytes, sent: int, declared: int | None = None) -> socket.socket:
+    """A connection that has sent the head and the first bytes of a body, and no more."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    head = f"POST {SERVICE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    connection.sendall(f"{head}Content-Length: {declared or len(body)}\r\n\r\n".encode() + body[:sent])
+    return connection
+
+
+def answer(connection: socket.socket) -> tuple[int, bytes]:
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return response.status, response.read()
+
+
+def test_a_body_sent_in_part_ends_in_408(served: Served) -> None:
+    with slow(served.port, GOOD, 100) as connection:
+        status, body = answer(connection)
+    assert status == 408
+    assert "CDS_BODY_DEADLINE_SECONDS" in json.loads(body)["issue"][0]["diagnostics"]
+
+
+def test_a_body_that_drips_ends_in_408_as_well(served: Served) -> None:
+    with slow(served.port, GOOD, 10) as connection:
+        started = time.monotonic()
+        for byte in GOOD[10:60]:
+            try:
+                connection.sendall(bytes([byte]))
+            except OSError:
+                break
+            if time.monotonic() - started > 2:
+                break
+            time.sleep(0.1)
+        assert answer(connection)[0] == 408
+
+
+def test_a_head_that_drips_is_hung_up_on(served: Served) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+        connection.sendall(f"POST {SERVICE} HTTP/1.1\r\nHost: x\r\n".encode())
+        assert connection.recv(100) == b""
+
+
+def test_slow_senders_do_not_take_every_thread(served: Served) -> None:
+    # More than all slots of both workers: these hold them until the deadline, and then others go on.
+    held = [slow(served.port, GOOD, 50) for _ in range(4)]
+    try:
+        until = time.monotonic() + 15
+        while (status := served.call(GOOD)[0]) != 200:
+            assert status == 503
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert {answer(connection)[0] for connection in held} <= {408, 503}
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def test_calls_beyond_the_limit_are_told_when_to_come_back(served: Served) -> None:
+    held = [slow(served.port, GOOD, 50) for _ in range(12)]
+    try:
+        refusals = []
+        for connection in held:
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            if response.status == 503:
+                refusals.append((response.headers["Retry-After"], json.loads(response.read())["issue"][0]["code"]))
+        # Two workers with two slots each hold four; the others are refused at once.
+        assert len(refusals) >= 12 - 4
+        assert set(refusals) == {("1", "throttled")}
+        assert served.ask("GET", "/health/live")[0] == 200
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def test_slots_come_back_after_every_kind_of_answer(served: Served) -> None:
+    for body in (GOOD, b"{", b"", GOOD[:-5]):
+        for _ in range(6):
+            assert served.call(body)[0] in (200, 400)
+    assert served.ask("POST", SERVICE, b"x", **{"Content-Type": "text/plain"})[0] == 415
+    assert served.call(GOOD)[0] == 200
+
+
+def test_every_call_is_written_down_once_and_names_nobody(served: Served) -> None:
+    before = len(lines(served))
+    assert served.call(GOOD)[0] == 200
+    time.sleep(0.2)
+    written = [line for line in lines(served)[before:] if line["message"] == "call"]
+    assert len(written) == 1
+    line = written[0]
+    sent = json.loads(GOOD)
+    assert line["hook_instance"] == sent["hookInstance"]
+    assert (line["endpoint"], line["status"], line["cards"]) == ("hooks.call", 200, ["TW06"])
+    assert re.fullmatch(r"\d+\.\d+\.\d+", line["content"])
+    assert line["date"] == "2026-06-15"
+    assert re.fullmatch(r"[0-9a-f]{16}", line["user"])
+    assert sent["context"]["userId"] not in served.printed
+    assert sent["context"]["patientId"] not in served.printed.replace("hand-weakness.json", "")
+
+
+def test_figures_of_all_workers_add_up(served: Served) -> None:
+    called, issued = ("cds_calls_total", "hooks.call", "200"), ("cds_cards_total", "TW06", "warning", "live")
+    before = figures(served)
+    threads = [threading.Thread(target=served.call, args=(GOOD,)) for _ in range(2)]
+    for number in range(10):
+        if number < 2:
+            threads[number].start()
+            threads[number].join()
+        else:
+            assert served.call(GOOD)[0] == 200
+    after = figures(served)
+    assert after[called] - before.get(called, 0) == 10
+    assert after[issued] - before.get(issued, 0) == 10
+    assert after["cds_call_seconds_count", "hooks.call"] > 0
+
+
+def test_ready_says_what_is_loaded(served: Served) -> None:
+    status, _, body = served.ask("GET", "/health/ready")
+    assert status == 200
+    ready = json.loads(body)
+    assert ready["status"] == "ready"
+    assert ready["mode"] == "live"
+
+
+def marked(value: Any, marker: str) -> Any:
+    """The same JSON with a marker in every text that is no code the service needs to understand."""
+    kept = {"patient-view", "Bundle", "final", "active", "confirmed", "exam", "laboratory"}
+    if isinstance(value, dict):
+        return {
+            key: item
+            if key in ("resourceType", "hookInstance", "hook", "system", "code", "status")
+            else marked(item, marker)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [marked(item, marker) for item in value]
+    if isinstance(value, str) and value not in kept and not re.match(r"\d{4}-|https?:|Patient/", value):
+        return f"{value} {marker}"
+    return value
+
+
+@pytest.mark.parametrize("spoil", ["valid", "hook", "patientId", "prefetch", "bundle", "resource", "json"])
+def test_a_marker_in_every_field_reaches_no_line_and_no_figure(served: Served, spoil: str) -> None:
+    marker = f"MARK{spoil}er"
+    request = json.loads(GOOD)
+    request["prefetch"] = marked(request["prefetch"], marker)
+    request["context"]["userId"] += marker
+    request["extension"] = {marker: marker}
+    request["prefetch"][marker] = {"resourceType": marker}
+    if spoil == "hook":
+        request["hook"] = marker
+    if spoil == "patientId":
+        request["context"]["patientId"] = [marker]
+    if spoil == "prefetch":
+        request["prefetch"] = marker
+    if spoil == "bundle":
+        request["prefetch"]["conditions"] = {"resourceType": "Bundle", "entry": marker}
+    if spoil == "resource":
+        request["prefetch"]["conditions"]["entry"] = [{"resource": {"resourceType": "Condition", "code": marker}}]
+    body = json.dumps(request).encode()[: -3 if spoil == "json" else None]
+    status, _, answered = served.ask("POST", SERVICE, body, **JSON)
+    assert status < 500
+    if status != 200:
+        assert marker.encode() not in answered
+    served.ask("POST", f"/cds-services/{marker}", body, **JSON)
+    served.ask("GET", f"/{marker}?{marker}", **{"X-Marker": marker, "Origin": f"https://{marker}.example"})
+    time.sleep(0.2)
+    assert marker not in served.printed
+    assert marker not in str(figures(served))
+
+
+def test_silent_mode_assesses_counts_and_answers_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path, CDS_MODE="silent") as served:
+        assert served.call(GOOD) == (200, {"cards": []})
+        assert lines(served)[-1]["cards"] == ["TW06"]
+        assert figures(served)["cds_cards_total", "TW06", "warning", "silent"] == 1
+        _, _, discovery = served.ask("GET", "/cds-services")
+        assert "Silent mode" in json.loads(discovery)["services"][0]["usageRequirements"]
+
+
+def test_operations_leave_the_first_address_when_they_have_their_own(tmp_path: Path) -> None:
+    port = free_port()
+    with serving(tmp_path, CDS_OPERATIONS_BIND=f"127.0.0.1:{port}") as served:
+        assert served.ask("GET", "/metrics")[0] == 404
+        assert served.ask("GET", "/metrics", Host=f"127.0.0.1:{port}")[0] == 404
+        assert served.call(GOOD)[0] == 200
+        other = Served(served.process, port, served.log, served.cwd, served.state)
+        assert other.ask("GET", "/health/live")[0] == 200
+        assert other.ask("GET", "/metrics")[0] == 200
+        assert other.call(GOOD)[0] == 404
