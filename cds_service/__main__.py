@@ -74,9 +74,14 @@ def serve(bind: str, workers: int) -> None:
 @main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--today", help="Assess as of this date (2026-06-15); default: today.")
+@click.option(
+    "--content",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Assess with the content in this folder, such as an earlier version.",
+)
 @click.option("--explain", is_flag=True, help="Show the whole reasoning, not only the cards.")
 @click.option("--json", "as_json", is_flag=True, help="Print the CDS Hooks response as JSON.")
-def assess(file: Path, today: str | None, explain: bool, as_json: bool) -> None:
+def assess(file: Path, today: str | None, content: Path | None, explain: bool, as_json: bool) -> None:
     """Assess FILE: a CDS Hooks request, or a FHIR Bundle of one patient's record.
 
     In a Bundle, every prefetch query counts as answered: what it does not hold was not found.
@@ -84,12 +89,13 @@ def assess(file: Path, today: str | None, explain: bool, as_json: bool) -> None:
     \b
     A request:         cds-service assess fixtures/requests/hand-weakness.json
     Why these cards:   cds-service assess record.json --today 2026-06-15 --explain
+    As it was then:    cds-service assess request.json --today 2026-06-15 --content cards-of-then
     """
     from cds_service.terminal import assess_file, explain_lines
 
     with ClearErrors():
         day = _day(today)
-        outcome, cards = assess_file(file, day)
+        outcome, cards = assess_file(file, day, content)
         if as_json:
             click.echo(orjson.dumps({"cards": cards}, option=orjson.OPT_INDENT_2).decode())
             return
@@ -145,14 +151,13 @@ def settings() -> None:
 
     \b
     A setting is an environment variable:   CDS_QUIET_UNDER_DAYS=14 cds-service settings
+    or stands in a TOML file:               CDS_SETTINGS=/etc/cds-service.toml cds-service settings
     """
-    from cds_service.settings import SETTINGS, read_settings
+    from cds_service.settings import read_settings, shown_settings
 
-    for setting in SETTINGS:
-        value = os.environ.get(setting.name, "")
-        shown = "(set)" if value and setting.name == "CDS_SECRET" else value or f"{setting.default or '-'} (default)"
-        click.echo(f"{setting.name:22} {shown:18} {setting.meaning}")
     with ClearErrors():
+        for setting, value in shown_settings(os.environ):
+            click.echo(f"{setting.name:26} {value:18} {setting.meaning}")
         read_settings()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -207,6 +208,10 @@ SETTINGS = (
 )
 
 
+# The address of a database may hold a password.
+_HIDDEN = frozenset({"CDS_SECRET", "CDS_DATABASE_URL"})
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings of one process."""
@@ -237,9 +242,19 @@ class Settings:
         return self.today_fixed or datetime.now(UTC).astimezone().date()
 
 
+def shown_settings(environment: Mapping[str, str]) -> Iterator[tuple[Setting, str]]:
+    """Every setting with its present value, secrets hidden. Raises SettingsError for a faulty file."""
+    values = _with_file(environment)
+    for setting in SETTINGS:
+        value = values.get(setting.name, "")
+        if value and setting.name in _HIDDEN:
+            value = "(set)"
+        yield setting, value or f"{setting.default or '-'} (default)"
+
+
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check all settings. Raises SettingsError naming every faulty one."""
-    environment = os.environ if environment is None else environment
+    environment = _with_file(os.environ if environment is None else environment)
     values: dict[str, Any] = {}
     faults = []
     for setting in SETTINGS:
@@ -278,6 +293,23 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         keep_comments_days=values["CDS_KEEP_COMMENTS_DAYS"],
         operations_bind=values["CDS_OPERATIONS_BIND"],
     )
+
+
+def _with_file(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment over the file that CDS_SETTINGS names: TOML with the same names. Raises SettingsError."""
+    path = environment.get("CDS_SETTINGS", "")
+    if not path:
+        return environment
+    try:
+        written = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError("CDS_SETTINGS must name a file that can be read") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"CDS_SETTINGS is no TOML: {error}") from None
+    unknown = sorted(set(written) - {setting.name for setting in SETTINGS})
+    if unknown:
+        raise SettingsError(f"CDS_SETTINGS has names that are no setting: {', '.join(unknown)}")
+    return {**{name: str(value) for name, value in written.items()}, **environment}
 
 
 def require_known_cards(settings: Settings, cards: Iterable[str]) -> None:

@@ -22,10 +22,10 @@ from cds_service.settings import read_settings, require_known_cards
 _MARKS = {Presence.PRESENT: "present", Presence.ABSENT: "absent ", Presence.UNKNOWN: "unknown"}
 
 
-def assess_file(file: Path, today: date) -> tuple[Outcome, list[dict[str, Any]]]:
-    """The outcome and the cards for a hook request or a Bundle. Raises RequestError."""
+def assess_file(file: Path, today: date, content: Path | None = None) -> tuple[Outcome, list[dict[str, Any]]]:
+    """The outcome and the cards for a hook request or a Bundle, by this content. Raises RequestError."""
     settings = read_settings()
-    knowledge, reading = load(settings.content)
+    knowledge, reading = load(content or settings.content)
     require_known_cards(settings, knowledge.cards)
     body = decode(file.read_bytes())
     source, recipient = _source(body)

@@ -11,6 +11,7 @@ from cds_service.errors import Fault, RequestError, UnreadableError
 from cds_service.intake.shape import Json, elements, text
 
 REQUIRED = ("patient", "conditions")
+MOST_RESOURCES = 50_000
 _BUNDLE_DEPTH = 4
 _OF_TYPE = {
     "Patient": "patient",
@@ -37,6 +38,7 @@ class Prefetched:
     answered: set[str] = field(default_factory=set)
     cut: set[str] = field(default_factory=set)
     gaps: list[DataGap] = field(default_factory=list)
+    count: int = 0
 
     def of(self, resource_type: str) -> list[Json]:
         return self.resources.get(resource_type, [])
@@ -108,6 +110,10 @@ def _take(key: str, value: Json, found: Prefetched, seen: set[tuple[str, str, st
             query = _query(key, kind, resource)
             if query:
                 met.add(query)
+            found.count += 1
+            if found.count > MOST_RESOURCES:
+                fault = Fault("prefetch", f"holds more than {MOST_RESOURCES} resources", "ask with narrower queries")
+                raise RequestError(413, fault, code="too-long")
             if _repeated(resource, kind, seen):
                 continue
             found.resources.setdefault(kind, []).append(resource)

@@ -9,6 +9,8 @@ from cds_service.clinical.spans import Span
 from cds_service.errors import UnreadableError
 
 Json = Mapping[str, Any]
+# FHIR allows 1 MB; no statement about a patient is that long, and each is searched for words.
+LONGEST_TEXT = 100_000
 
 
 def text(parent: Json, key: str) -> str:
@@ -18,6 +20,8 @@ def text(parent: Json, key: str) -> str:
         return ""
     if not isinstance(value, str):
         raise UnreadableError(key, "expected text")
+    if len(value) > LONGEST_TEXT:
+        raise UnreadableError(key, f"a text of more than {LONGEST_TEXT} characters")
     return value
 
 

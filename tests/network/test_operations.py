@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -15,8 +17,13 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import FIXTURES
-from tests.contract.test_served import SERVICE, Served, free_port, serving
+from cds_service.assess import ChartSource, assess
+from cds_service.errors import RequestError, SettingsError
+from cds_service.intake import prefetch
+from cds_service.knowledge.load import load
+from cds_service.settings import read_settings, shown_settings
+from tests.conftest import FIXTURES, ROOT, TODAY
+from tests.contract.test_served import COMMAND, SERVICE, Served, environment, free_port, serving
 
 GOOD = (FIXTURES / "requests" / "hand-weakness.json").read_bytes()
 JSON = {"Content-Type": "application/json"}
@@ -230,3 +237,82 @@ def test_operations_leave_the_first_address_when_they_have_their_own(tmp_path: P
         assert other.ask("GET", "/health/live")[0] == 200
         assert other.ask("GET", "/metrics")[0] == 200
         assert other.call(GOOD)[0] == 404
+
+
+def test_the_line_of_a_call_says_what_gives_the_same_cards_again(served: Served, tmp_path: Path) -> None:
+    _, answered = served.call(GOOD)
+    line = [line for line in lines(served) if line["message"] == "call" and line.get("cards")][-1]
+    copy = tmp_path / "cards-of-then"
+    shutil.copytree(ROOT / "cards", copy)
+    assert (copy / "VERSION").read_text().strip() == line["content"]
+    request = str(FIXTURES / "requests" / "hand-weakness.json")
+    command = [*COMMAND, "assess", request, "--today", line["date"], "--content", str(copy), "--json"]
+    done = subprocess.run(command, capture_output=True, env=environment(tmp_path), check=True)
+    again = json.loads(done.stdout)["cards"]
+    assert [without_uuids(card) for card in again] == [without_uuids(card) for card in answered["cards"]]
+
+
+def without_uuids(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_uuids(item) for key, item in value.items() if key != "uuid"}
+    return [without_uuids(item) for item in value] if isinstance(value, list) else value
+
+
+def test_settings_may_stand_in_a_file_and_the_environment_wins(tmp_path: Path) -> None:
+    file = tmp_path / "cds-service.toml"
+    file.write_text('CDS_MODE = "silent"\nCDS_MAX_CALLS = 3\nCDS_SECRET = "sixteen characters at least"\n')
+    settings = read_settings({"CDS_SETTINGS": str(file), "CDS_MAX_CALLS": "5"})
+    assert (settings.silent, settings.max_calls) == (True, 5)
+    shown = {setting.name: value for setting, value in shown_settings({"CDS_SETTINGS": str(file)})}
+    assert (shown["CDS_MODE"], shown["CDS_SECRET"]) == ("silent", "(set)")
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("CDS_MOOD = 1", "CDS_MOOD"),
+        ("CDS_MODE = ", "no TOML"),
+        ("CDS_AUTH = 'jwx'", "CDS_AUTH"),
+        (None, "can be read"),
+    ],
+)
+def test_a_faulty_file_of_settings_is_named(tmp_path: Path, written: str | None, says: str) -> None:
+    file = tmp_path / "cds-service.toml"
+    if written is not None:
+        file.write_text(written)
+    with pytest.raises(SettingsError, match=says):
+        read_settings({"CDS_SETTINGS": str(file)})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CDS_PUBLIC_URL", "ftp://x"), ("CDS_PUBLIC_URL", "https://a@b"), ("CDS_PUBLIC_URL", "https://x/?q"),
+        ("CDS_CORS_ORIGINS", "https://x/path"), ("CDS_CORS_ORIGINS", "*"), ("CDS_JWT_ALGORITHMS", "HS256"),
+        ("CDS_JWT_ALGORITHMS", "ES384,none"), ("CDS_JWT_ALGORITHMS", ""), ("CDS_DATABASE_URL", "mysql://x"),
+        ("CDS_BODY_DEADLINE_SECONDS", "nan"), ("CDS_BODY_DEADLINE_SECONDS", "0"), ("CDS_OPERATIONS_BIND", "9000"),
+        ("CDS_JWT_CLIENTS", "/nowhere/at/all"), ("CDS_FHIR_DEADLINE_SECONDS", "61"),
+    ],
+)  # fmt: skip
+def test_a_setting_of_the_network_that_cannot_hold_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        read_settings({name: value})
+
+
+def test_a_chart_of_too_many_resources_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefetch, "MOST_RESOURCES", 5)
+    with pytest.raises(RequestError) as refused:
+        prefetch.gather(json.loads(GOOD)["prefetch"])
+    assert refused.value.status == 413
+
+
+def test_a_text_beyond_reason_is_a_named_gap() -> None:
+    request = json.loads(GOOD)
+    findings = request["prefetch"]["findings"]["entry"]
+    long = json.loads(json.dumps(findings[0]))
+    long["resource"] |= {"id": "long", "code": {"text": "muscle twitching " * 6000}}
+    findings.append(long)
+    found = ChartSource.of_prefetch(request["prefetch"], request["context"]["patientId"])
+    knowledge, reading = load(None)
+    gaps = assess(found, knowledge, reading, TODAY).assessment.gaps
+    assert any("100000 characters" in gap.reason for gap in gaps)
