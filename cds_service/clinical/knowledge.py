@@ -96,6 +96,7 @@ class Investigation:
     title: str
     kind: str
     items: tuple[OrderItem, ...]
+    short: str = ""  # what a summary calls it
     pending_for: int = 30
     also_pending: frozenset[str] = frozenset()
     not_when: tuple[Reason, ...] = ()

@@ -331,6 +331,7 @@ def investigation(spec: Spec) -> Investigation:
             OrderItem(i["text"], i["code"], tuple(i["analytes"]), i.get("panel_when_missing"), tuple(i["written"]))
             for i in spec["orders"]
         ),
+        short=spec["short"],
         pending_for=days_of(spec["pending_for"]),
         also_pending=frozenset(spec["also_pending"]),
         not_when=tuple(reason(r) for r in spec["not_when"]),

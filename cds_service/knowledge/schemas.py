@@ -304,6 +304,7 @@ class Investigation(Reviewed):
         required=True,
         validate=validate.OneOf(("laboratory", "study", "imaging", "referral", "review", "follow-up")),
     )
+    short = fields.String(load_default="")
     orders = fields.List(fields.Nested(Item), required=True, validate=validate.Length(min=1))
     pending_for = fields.String(required=True, validate=duration)
     also_pending = fields.List(fields.String(), load_default=list)

@@ -65,6 +65,12 @@ def _and(names: list[str], most: int) -> str:
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
+def _workup(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+    orders = (order for suggestion in card.plan.suggestions for order in suggestion.orders)
+    names = dict.fromkeys(order.investigation.short for order in orders if order.investigation.short)
+    return _and(list(names), len(names)) or "the tests below"
+
+
 def _findings(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
     present: list[str] = []
     for name in definition.names:
@@ -247,6 +253,7 @@ def ratio_words(case: Case) -> str:
 
 _FILLERS: dict[str, Callable[[CardDefinition, CardPlan, Case, int], str]] = {
     "findings": _findings,
+    "workup": _workup,
     "results": _results,
     "days": _days,
     "weeks": _weeks,
