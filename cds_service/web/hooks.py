@@ -10,9 +10,11 @@ from cds_service.assess import ChartSource, assess
 from cds_service.errors import Fault, RequestError
 from cds_service.intake.decode import decode
 from cds_service.intake.envelope import read_envelope
+from cds_service.intake.prefetch import settled, sort
 from cds_service.response.cards import Issuer, Recipient, write_cards
 from cds_service.web.answers import json_response
-from cds_service.web.discovery import SERVICE
+from cds_service.web.discovery import SERVICE, wanted_templates
+from cds_service.web.fetching import ask_for_the_rest
 from cds_service.web.state import state
 
 log = logging.getLogger("cds_service")
@@ -34,7 +36,9 @@ def call(service_id: str) -> Response:
         )
     here = state()
     hook = read_envelope(decode(request.get_data(cache=False)))
-    source = ChartSource.of_prefetch(hook.prefetch, hook.patient_id, hook.encounter_id)
+    found = sort(hook.prefetch)
+    ask_for_the_rest(found, hook, wanted_templates(here.settings.today(), here.settings.prefetch), here.fhir)
+    source = ChartSource(settled(found), hook.patient_id, hook.encounter_id)
     outcome = assess(source, here.knowledge, here.reading, here.settings.today(), here.settings.policy)
     issuer = Issuer(here.settings.secret, intent=here.settings.policy.order_intent)
     recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)

@@ -9,6 +9,7 @@ from flask import current_app
 
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.knowledge.reading import Reading
+from cds_service.network.fetch import FhirAccess
 from cds_service.settings import Settings
 
 
@@ -17,6 +18,7 @@ class State:
     settings: Settings
     knowledge: Knowledge
     reading: Reading
+    fhir: FhirAccess
 
 
 def state() -> State:
