@@ -47,7 +47,7 @@ class Question:
 
     key: str
     query: str = ""  # relative to the base
-    next_link: str = ""
+    next_link: str | None = None
     kind: str = "Bundle"
 
 
@@ -132,7 +132,7 @@ class FhirAccess:
 
 
 def _first(base: Place, question: Question) -> Place:
-    if question.next_link:
+    if question.next_link is not None:
         return _following(base, base, question.next_link)
     path, _, query = question.query.partition("?")
     return Place(base.scheme, base.host, base.port, f"{base.path}/{path}", query)

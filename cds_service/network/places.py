@@ -72,7 +72,10 @@ def below(base: Place, current: Place, link: str) -> Place | None:
     """Where a link on a page of ``current`` leads, if that lies at ``base`` or below it; else None."""
     if not link or _CONTROL.search(link) or "\\" in link or "#" in link:
         return None
-    place = read_place(urljoin(f"{current}" if current.path else f"{current}/", link))
+    try:
+        place = read_place(urljoin(f"{current}" if current.path else f"{current}/", link))
+    except ValueError:  # half a bracket
+        return None
     if place is None or place.origin != base.origin:
         return None
     inside = place.path == base.path or place.path.startswith(f"{base.path}/")
