@@ -13,7 +13,7 @@ _PORTS = {"http": 80, "https": 443}
 # No user information, no backslash, no white space, no control character: browsers, libraries and
 # servers read those in different ways, and the difference is what an attacker lives on.
 _ADDRESS = re.compile(
-    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[^\s\\@/?#:\[\]%]+)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[^\s\\@/?#:\[\]%\u3002\uff0e\uff61]+)(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<path>/[^\s\\?#]*)?(?:\?(?P<query>[^\s\\#]*))?",
     re.IGNORECASE,
 )
@@ -118,6 +118,8 @@ def _plain_path(path: str) -> str | None:
     path = _ascii(re.sub("%2e", ".", path, flags=re.IGNORECASE))
     kept: list[str] = []
     for segment in path.split("/")[1:]:
+        if ";" in segment and _dotted(segment):
+            return None  # Tomcat reads "..;x" as ".."
         if segment == "..":
             kept = kept[:-1]
         elif segment != ".":
@@ -131,7 +133,7 @@ def _plain_path(path: str) -> str | None:
 
 
 def _dotted(path: str) -> bool:
-    return any(unquote(segment) in (".", "..") for segment in path.split("/"))
+    return any(unquote(segment).partition(";")[0] in (".", "..") for segment in path.split("/"))
 
 
 def _ascii(text: str) -> str:

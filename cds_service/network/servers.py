@@ -12,10 +12,19 @@ _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 _PRIVATE = tuple(
     ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 )
-# Addresses that hold another one: what is behind them is not what they look like.
-_EMBEDDING = tuple(
+# Addresses that hold another one, so that what is behind them is not what they look like; and site-local ones.
+_DISGUISED = tuple(
     ipaddress.ip_network(n)
-    for n in ("::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+    for n in (
+        "::ffff:0:0/96",
+        "::/96",
+        "::ffff:0:0:0/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2002::/16",
+        "2001::/32",
+        "fec0::/10",
+    )
 )
 # Where clouds tell a machine its own credentials; some of them lie in ranges that are otherwise in use.
 _METADATA = frozenset(
@@ -51,7 +60,7 @@ class FhirServer:
 def _never(ip: _Ip) -> bool:
     return (
         ip in _METADATA
-        or _is_in(ip, _EMBEDDING)
+        or _is_in(ip, _DISGUISED)
         or ip.is_loopback
         or ip.is_link_local
         or ip.is_multicast
