@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -133,7 +133,7 @@ class FhirAccess:
 
 def _first(base: Place, question: Question) -> Place:
     if question.next_link is not None:
-        return _following(base, base, question.next_link)
+        return _following(base, replace(base, path=f"{base.path}/"), question.next_link)
     path, _, query = question.query.partition("?")
     return Place(base.scheme, base.host, base.port, f"{base.path}/{path}", query)
 

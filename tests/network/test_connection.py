@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import socket
 import ssl
 import threading
 import time
@@ -50,8 +51,18 @@ def ask(access: FhirAccess, question: Question = QUESTION) -> Answer:
 # ---------------------------------------------------------------- names
 
 
-def test_a_name_is_resolved_once_for_all_questions_of_a_call(fhir: TestFhirServer) -> None:
+def test_a_name_is_resolved_once_for_all_questions_of_a_call(
+    fhir: TestFhirServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     resolved: list[str] = []
+    connected: set[str] = set()
+    system = socket.getaddrinfo
+
+    def watched(host: Any, *more: Any, **others: Any) -> Any:
+        connected.add(str(host))
+        return system(host, *more, **others)
+
+    monkeypatch.setattr(socket, "getaddrinfo", watched)
 
     def rebinding(host: str, port: int) -> list[str]:
         resolved.append(host)
@@ -60,6 +71,7 @@ def test_a_name_is_resolved_once_for_all_questions_of_a_call(fhir: TestFhirServe
     access = FhirAccess([named(fhir)], QUICK, rebinding)
     answers = access.ask(access.servers[0], [QUESTION] * 5)
     assert resolved == ["localhost"]
+    assert connected == {"127.0.0.1"}  # the name itself is asked for by nobody else
     assert [bool(answer.pages) for answer in answers] == [True] * 5
     assert {asked.headers["host"] for asked in fhir.asked} == {f"localhost:{fhir.port}"}
 
