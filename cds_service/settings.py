@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from cds_service.clinical.assessment import Policy
 from cds_service.clinical.chart import QUERIES
 from cds_service.errors import SettingsError
+from cds_service.network.servers import FhirServer, read_servers
 
 # Asymmetric signatures of CDS Hooks clients; PS is RSA with the safer padding.
 STRONG_ALGORITHMS = ("ES384", "RS384", "ES512", "RS512", "PS384", "PS512", "EdDSA")
@@ -106,10 +107,6 @@ def _base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _base_urls(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_base_url(part) for part in _listed(text)))
-
-
 def _origins(text: str) -> frozenset[str]:
     origins = frozenset(_base_url(part) for part in _listed(text))
     if any(urlsplit(origin).path for origin in origins):
@@ -190,8 +187,9 @@ SETTINGS = (
     Setting(
         "CDS_FHIR_SERVERS",
         "",
-        "base URLs of FHIR servers that may be asked, comma-separated; default: none",
-        _base_urls,
+        "base URLs of FHIR servers that may be asked, comma-separated, each with ' private' behind it if it is in a "
+        "private network; default: none",
+        read_servers,
     ),
     Setting(
         "CDS_FHIR_DEADLINE_SECONDS", "3", "how long all questions to a FHIR server may take together", _number(0.1, 60)
@@ -231,7 +229,7 @@ class Settings:
     jwt_clients: Path | None
     jwt_algorithms: tuple[str, ...]
     cors_origins: frozenset[str]
-    fhir_servers: tuple[str, ...]
+    fhir_servers: tuple[FhirServer, ...]
     fhir_deadline: float
     database_url: str  # empty: SQLite in the state folder
     keep_feedback_days: int

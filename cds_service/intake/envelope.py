@@ -23,14 +23,43 @@ class _Context(Schema):
     encounterId = fields.String(load_default="", allow_none=True, validate=validate.Length(max=1024))
 
 
+class _Authorization(Schema):
+    """What the service itself needs is required; the rest is checked for its type and not used."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    # Visible ASCII only: a line break in a token would write headers of its own.
+    access_token = fields.String(
+        required=True,
+        validate=[
+            validate.Length(min=1, max=16384),
+            validate.Regexp(r"[\x21-\x7e]*\Z", error="holds characters no bearer token has"),
+        ],
+    )
+    token_type = fields.String(required=True, validate=validate.Regexp(r"(?i)bearer\Z", error="must be 'Bearer'"))
+    expires_in = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(min=0))
+    scope = fields.String(load_default="", allow_none=True, validate=validate.Length(max=16384))
+    subject = fields.String(load_default="", allow_none=True, validate=validate.Length(max=1024))
+    patient = fields.String(load_default=None, allow_none=True, validate=_WORD)
+
+
 class _HookRequest(Schema):
     class Meta:
         unknown = EXCLUDE
 
     hook = fields.String(required=True, validate=validate.Equal(HOOK, error=f"must be '{HOOK}'"))
     hookInstance = fields.UUID(required=True)
-    fhirServer = fields.Url(load_default="", require_tld=False, schemes={"http", "https"})
-    fhirAuthorization = fields.Dict(load_default=None, allow_none=True)
+    # Only roughly an address: whether it may be asked is decided by the allow-list, and a server
+    # that is not asked is no reason to refuse a call.
+    fhirServer = fields.String(
+        load_default="",
+        validate=[
+            validate.Length(max=2048),
+            validate.Regexp(r"(?i)https?://[^\s/]", error="is not an http or https address"),
+        ],
+    )
+    fhirAuthorization = fields.Nested(_Authorization, load_default=None, allow_none=True)
     context = fields.Nested(_Context, required=True)
     prefetch = fields.Dict(keys=fields.String(), load_default=dict, allow_none=True)
 
@@ -39,6 +68,13 @@ class _HookRequest(Schema):
         if values.get("fhirAuthorization") and not values.get("fhirServer"):
             raise ValidationError("is required when fhirAuthorization is given", "fhirServer")
 
+    @validates_schema
+    def _token_is_for_this_patient(self, values: Mapping[str, Any], **_: Any) -> None:
+        restricted_to = (values.get("fhirAuthorization") or {}).get("patient")
+        asked_about = (values.get("context") or {}).get("patientId")
+        if restricted_to and asked_about and restricted_to.removeprefix("Patient/") != asked_about:
+            raise ValidationError({"fhirAuthorization": {"patient": ["is not the patient of context.patientId"]}})
+
 
 _SCHEMA = _HookRequest()
 _REMEDIES = {
@@ -46,8 +82,19 @@ _REMEDIES = {
     "hookInstance": "send a new UUID with every call",
     "context.patientId": "send the FHIR id of the patient whose chart is open",
     "fhirServer": "send the base URL of the FHIR server, with http or https",
+    "fhirAuthorization": "send an access token as CDS Hooks describes it, or leave it out",
+    "fhirAuthorization.access_token": "send the token as the authorization server issued it",
+    "fhirAuthorization.token_type": "send a Bearer token",
+    "fhirAuthorization.patient": "send a token for the patient whose chart is open",
     "prefetch": "send an object with one entry for each prefetch key of the discovery document",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class FhirAuthorization:
+    """The client's token for its own FHIR server. Used during one call, never kept, logged or shown."""
+
+    access_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +105,9 @@ class HookRequest:
     encounter_id: str = ""
     user_id: str = ""
     hook_instance: str = ""
-    prefetch: Mapping[str, Any] = field(default_factory=dict)
+    prefetch: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    fhir_server: str = ""
+    authorization: FhirAuthorization | None = field(default=None, repr=False)
 
 
 def read_envelope(body: Any) -> HookRequest:
@@ -69,13 +118,15 @@ def read_envelope(body: Any) -> HookRequest:
         values = _SCHEMA.load(body)
     except ValidationError as error:
         raise RequestError(400, *_faults(error.messages)) from None
-    context = values["context"]
+    context, token = values["context"], values["fhirAuthorization"]
     return HookRequest(
         patient_id=context["patientId"],
         encounter_id=context["encounterId"] or "",
         user_id=context["userId"],
         hook_instance=str(values["hookInstance"]),
         prefetch=values["prefetch"] or {},
+        fhir_server=values["fhirServer"],
+        authorization=FhirAuthorization(token["access_token"]) if token else None,
     )
 
 

@@ -29,6 +29,15 @@ _OF_TYPE = {
 _OF_CATEGORY = {"laboratory": "labs", "vital-signs": "vitals"}
 
 
+@dataclass(frozen=True, slots=True)
+class NextPage:
+    """A page that was announced and has not been read: under which key, where, and of which queries."""
+
+    key: str
+    link: str
+    queries: frozenset[str]
+
+
 @dataclass
 class Prefetched:
     """The resources of a request by type, and which queries were answered, in full or in part."""
@@ -39,6 +48,8 @@ class Prefetched:
     cut: set[str] = field(default_factory=set)
     gaps: list[DataGap] = field(default_factory=list)
     count: int = 0
+    next_pages: list[NextPage] = field(default_factory=list)
+    seen: set[tuple[str, str, str]] = field(default_factory=set)
 
     def of(self, resource_type: str) -> list[Json]:
         return self.resources.get(resource_type, [])
@@ -49,9 +60,16 @@ class Prefetched:
 
 
 def gather(prefetch: Mapping[str, Any]) -> Prefetched:
-    """Sort a prefetch by resource type. Raises RequestError 412 when a required key is unusable."""
+    """Sort a prefetch by resource type. Raises RequestError 412 when a required key is unusable or missing."""
+    return settled(sort(prefetch))
+
+
+def sort(prefetch: Mapping[str, Any]) -> Prefetched:
+    """What the client sent, before anything that is missing is asked for.
+
+    Raises RequestError 412 when a required key was answered with something unusable.
+    """
     found = Prefetched()
-    seen: set[tuple[str, str, str]] = set()
     for key, value in prefetch.items():
         if value is None:
             _null(key, found)
@@ -60,16 +78,30 @@ def gather(prefetch: Mapping[str, Any]) -> Prefetched:
         elif value.get("resourceType") == "OperationOutcome":
             _unusable(key, "the client reported a failure", found)
         else:
-            _take(key, value, found, seen)
+            take(key, value, found)
+    return found
+
+
+def settled(found: Prefetched) -> Prefetched:
+    """The end of gathering: pages nobody read become gaps. Raises RequestError 412 naming missing required keys."""
+    _leave_pages(found)
     _require(found)
     return found
+
+
+def _leave_pages(found: Prefetched) -> None:
+    for page in found.next_pages:
+        found.cut |= page.queries
+        found.gaps.append(DataGap(page.key, "only the first page was sent"))
+    found.next_pages.clear()
 
 
 def whole_record(bundle: Json) -> Prefetched:
     """A Bundle of a whole record, as from an export: every query counts as answered."""
     found = Prefetched()
-    _take("record", bundle, found, set())
+    take("record", bundle, found)
     found.answered |= set(QUERIES)
+    _leave_pages(found)
     return found
 
 
@@ -86,19 +118,20 @@ def _unusable(key: str, reason: str, found: Prefetched) -> None:
     found.gaps.append(DataGap(key, reason))
 
 
-def _take(key: str, value: Json, found: Prefetched, seen: set[tuple[str, str, str]]) -> None:
+def take(key: str, value: Json, found: Prefetched) -> frozenset[str]:
+    """Sort one answer in; says which queries it answered."""
     wanted = QUERIES.get(key)
     if wanted is not None and value.get("resourceType") not in ("Bundle", wanted):
         _unusable(key, f"neither a Bundle nor a {wanted}", found)
-        return
+        return frozenset()
     # One resource alone is no answer to a search: there may be others.
     part = value.get("resourceType") not in ("Bundle", "Patient")
     met: set[str] = set()
+    links: list[str] = []
     try:
-        for resource, full_url, cut in _resources(value, 0):
-            if cut:
-                part = True
-                found.gaps.append(DataGap(key, "only the first page was sent"))
+        for resource, full_url, link in _resources(value, 0):
+            if link is not None:
+                links.append(link)
                 continue
             kind = resource.get("resourceType")
             if not isinstance(kind, str):
@@ -114,7 +147,7 @@ def _take(key: str, value: Json, found: Prefetched, seen: set[tuple[str, str, st
             if found.count > MOST_RESOURCES:
                 fault = Fault("prefetch", f"holds more than {MOST_RESOURCES} resources", "ask with narrower queries")
                 raise RequestError(413, fault, code="too-long")
-            if _repeated(resource, kind, seen):
+            if _repeated(resource, kind, found.seen):
                 continue
             found.resources.setdefault(kind, []).append(resource)
             if full_url:
@@ -127,6 +160,8 @@ def _take(key: str, value: Json, found: Prefetched, seen: set[tuple[str, str, st
     found.answered |= met
     if part:
         found.cut |= met
+    found.next_pages += [NextPage(key, link, frozenset(met)) for link in links]
+    return frozenset(met)
 
 
 def _repeated(resource: Json, kind: str, seen: set[tuple[str, str, str]]) -> bool:
@@ -154,16 +189,16 @@ def _query(key: str, kind: str, resource: Json) -> str:
     return "findings"
 
 
-def _resources(value: Json, depth: int) -> Iterator[tuple[Json, str, bool]]:
-    """Resources of a Bundle, nested Bundles included; a ``next`` link is reported as a cut."""
+def _resources(value: Json, depth: int) -> Iterator[tuple[Json, str, str | None]]:
+    """Resources of a Bundle with their fullUrl, nested Bundles included; a Bundle with its ``next`` link, if any."""
     if value.get("resourceType") != "Bundle":
-        yield value, "", False
+        yield value, "", None
         return
     if depth >= _BUNDLE_DEPTH:
         raise UnreadableError("entry", "Bundles nested too deeply")
     for link in elements(value, "link"):
         if text(link, "relation") == "next":
-            yield value, "", True
+            yield value, "", str(link.get("url") or "")
     for entry in elements(value, "entry"):
         resource = entry.get("resource")
         if resource is None:
@@ -173,7 +208,7 @@ def _resources(value: Json, depth: int) -> Iterator[tuple[Json, str, bool]]:
         if resource.get("resourceType") == "Bundle":
             yield from _resources(resource, depth + 1)
         else:
-            yield resource, text(entry, "fullUrl"), False
+            yield resource, text(entry, "fullUrl"), None
 
 
 def _require(found: Prefetched) -> None:

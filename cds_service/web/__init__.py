@@ -11,6 +11,7 @@ from cds_service.knowledge.load import load
 from cds_service.settings import Settings, read_settings, require_known_cards
 from cds_service.web.calls import register_calls
 from cds_service.web.discovery import discovery
+from cds_service.web.fetching import fhir_access
 from cds_service.web.health import health
 from cds_service.web.hooks import hooks
 from cds_service.web.problems import register_problems
@@ -27,7 +28,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.url_map.strict_slashes = False  # some clients ask for /cds-services/
     app.url_map.merge_slashes = False  # no redirects: every answer of ours is JSON
-    app.extensions["cds"] = State(settings, knowledge, reading, BoundedSemaphore(settings.max_calls))
+    slots = BoundedSemaphore(settings.max_calls)
+    app.extensions["cds"] = State(settings, knowledge, reading, slots, fhir_access(settings))
     app.register_blueprint(discovery)
     app.register_blueprint(hooks)
     app.register_blueprint(health)

@@ -43,10 +43,14 @@ def prefetch_templates(today: date) -> dict[str, str]:
     }
 
 
+def wanted_templates(today: date, wanted: frozenset[str]) -> dict[str, str]:
+    """The queries a site asks for, and those without which nothing can be said."""
+    templates = prefetch_templates(today)
+    return {key: query for key, query in templates.items() if not wanted or key in wanted or key in REQUIRED}
+
+
 def service(today: date, wanted: frozenset[str]) -> dict[str, Any]:
     """The one service we offer, with the prefetch keys a site asks for."""
-    templates = prefetch_templates(today)
-    kept = {key: query for key, query in templates.items() if not wanted or key in wanted or key in REQUIRED}
     settings = state().settings
     emergency = settings.policy.emergency_tier
     return {
@@ -67,7 +71,7 @@ def service(today: date, wanted: frozenset[str]) -> dict[str, Any]:
             + ("" if emergency else " The emergency tier is switched off at this site.")
             + (" Silent mode: every call is assessed and answered without cards." if settings.silent else "")
         ),
-        "prefetch": kept,
+        "prefetch": wanted_templates(today, wanted),
     }
 
 

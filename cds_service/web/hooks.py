@@ -9,12 +9,14 @@ from cds_service.clinical.chart import QUERIES
 from cds_service.errors import Fault, RequestError
 from cds_service.intake.decode import decode
 from cds_service.intake.envelope import read_envelope
+from cds_service.intake.prefetch import settled, sort
 from cds_service.response.cards import Issuer, Recipient, write_cards
 from cds_service.web import metrics
 from cds_service.web.answers import json_response
 from cds_service.web.body import read_body
 from cds_service.web.calls import note
-from cds_service.web.discovery import SERVICE
+from cds_service.web.discovery import SERVICE, wanted_templates
+from cds_service.web.fetching import ask_for_the_rest
 from cds_service.web.journal import pseudonym
 from cds_service.web.state import state
 
@@ -29,7 +31,10 @@ def call(service_id: str) -> Response:
     here = state()
     hook = read_envelope(decode(read_body(here.settings.max_body)))
     note(hook_instance=hook.hook_instance, user=pseudonym(here.settings.secret, hook.user_id))
-    source = ChartSource.of_prefetch(hook.prefetch, hook.patient_id, hook.encounter_id)
+    found = sort(hook.prefetch)
+    templates = wanted_templates(here.settings.today(), here.settings.prefetch)
+    note(fhir=ask_for_the_rest(found, hook, templates, here.fhir))
+    source = ChartSource(settled(found), hook.patient_id, hook.encounter_id)
     outcome = assess(source, here.knowledge, here.reading, here.settings.today(), here.settings.policy)
     issuer = Issuer(here.settings.secret, intent=here.settings.policy.order_intent)
     recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)

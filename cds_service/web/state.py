@@ -10,6 +10,7 @@ from flask import current_app
 
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.knowledge.reading import Reading
+from cds_service.network.fetch import FhirAccess
 from cds_service.settings import Settings
 
 
@@ -19,6 +20,7 @@ class State:
     knowledge: Knowledge
     reading: Reading
     slots: BoundedSemaphore  # calls that a worker handles at once
+    fhir: FhirAccess
 
     def store_reachable(self) -> bool:
         return True

@@ -23,7 +23,7 @@ from cds_service.intake import prefetch
 from cds_service.knowledge.load import load
 from cds_service.settings import read_settings, shown_settings
 from tests.conftest import FIXTURES, ROOT, TODAY
-from tests.contract.test_served import COMMAND, SERVICE, Served, environment, free_port, serving
+from tests.served import COMMAND, SERVICE, Served, environment, free_port, serving
 
 GOOD = (FIXTURES / "requests" / "hand-weakness.json").read_bytes()
 JSON = {"Content-Type": "application/json"}

@@ -1,0 +1,1 @@
+"""Outgoing calls: to FHIR servers the operator has allowed, and to nobody else."""

@@ -1,0 +1,96 @@
+"""What fetched answers mean for the chart: answered, complete, or neither."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cds_service.errors import RequestError
+from cds_service.intake.envelope import HookRequest
+from cds_service.intake.prefetch import Prefetched, settled, sort
+from cds_service.network.fetch import FhirAccess, Limits
+from cds_service.network.servers import read_servers
+from cds_service.web.fetching import ask_for_the_rest
+from tests.network.fhir_server import fhir_serving
+
+TEMPLATES = {
+    "patient": "Patient/{{context.patientId}}",
+    "conditions": "Condition?patient={{context.patientId}}",
+    "labs": "Observation?patient={{context.patientId}}&category=laboratory",
+    "procedures": "Procedure?patient={{context.patientId}}",
+}
+NOBODY = {"resourceType": "Bundle", "type": "searchset"}
+PATIENT = {"resourceType": "Patient", "id": "p1"}
+
+
+def bundle(*resources: dict[str, Any], following: str = "") -> dict[str, Any]:
+    link = {"link": [{"relation": "next", "url": following}]} if following else {}
+    return NOBODY | {"entry": [{"resource": resource} for resource in resources]} | link
+
+
+def one(kind: str, name: str = "x") -> dict[str, Any]:
+    return {"resourceType": kind, "id": name, "subject": {"reference": "Patient/p1"}}
+
+
+def gathered(prefetch: dict[str, Any], wrong: str = "", limits: Limits = Limits(deadline=2)) -> Prefetched:
+    """A prefetch and what a server with three Procedures adds to it."""
+    with fhir_serving() as fhir:
+        fhir.records = [PATIENT, one("Condition"), *(one("Procedure", f"p{i}") for i in range(3))]
+        if wrong:
+            fhir.misbehave["Procedure"] = wrong
+        found = sort(prefetch)
+        hook = HookRequest("p1", prefetch=prefetch, fhir_server=fhir.base)
+        ask_for_the_rest(found, hook, TEMPLATES, FhirAccess(read_servers(fhir.base), limits))
+        return settled(found)
+
+
+def test_a_fetched_answer_is_complete_also_when_it_is_empty() -> None:
+    assert gathered({}).complete == {"patient", "conditions", "labs", "procedures"}
+
+
+@pytest.mark.parametrize("wrong", ["endless", "next fails", "next elsewhere"])
+def test_an_answer_whose_pages_stay_away_is_answered_and_not_complete(wrong: str) -> None:
+    found = gathered({}, wrong)
+    assert "procedures" in found.answered
+    assert found.complete == {"patient", "conditions", "labs"}
+    assert [gap.query for gap in found.gaps] == ["procedures"]
+
+
+def test_an_answer_beyond_the_most_resources_is_not_complete() -> None:
+    found = gathered({}, limits=Limits(deadline=2, resources=3))
+    assert "procedures" not in found.complete
+    assert len(found.of("Procedure")) == 1
+
+
+@pytest.mark.parametrize("wrong", ["500", "403", "html"])
+def test_an_optional_answer_that_failed_is_not_answered(wrong: str) -> None:
+    found = gathered({}, wrong)
+    assert "procedures" not in found.answered
+
+
+def test_null_stays_unanswered() -> None:
+    assert "procedures" not in gathered({"procedures": None}).answered
+
+
+@pytest.mark.parametrize("wrong", ["", "500"])
+def test_a_first_page_is_complete_when_the_rest_was_read(wrong: str) -> None:
+    first = bundle(one("Procedure", "p0"), following="Procedure?patient=p1&_offset=1")
+    found = gathered({"their-procedures": first}, wrong)
+    assert ("procedures" in found.complete) is (wrong == "")
+    assert {raw["id"] for raw in found.of("Procedure")} == ({"p0", "p1", "p2"} if wrong == "" else {"p0"})
+    assert bool(found.gaps) is (wrong != "")
+    assert found.next_pages == []
+
+
+def test_more_first_pages_than_are_followed_stay_cut() -> None:
+    prefetch = {f"k{i}": bundle(one("Device", f"d{i}"), following="?x") for i in range(30)}
+    found = gathered(prefetch)
+    reasons = [gap.reason for gap in found.gaps]
+    assert reasons.count("only the first page was sent") == 10
+
+
+def test_one_resource_of_another_patient_is_not_taken_for_the_patient() -> None:
+    with pytest.raises(RequestError) as refused:
+        gathered({"patient": one("Procedure")})
+    assert refused.value.status == 412
