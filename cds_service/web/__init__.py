@@ -7,15 +7,19 @@ from flask import Flask
 from cds_service import fhir
 from cds_service.knowledge.load import load
 from cds_service.settings import Settings, read_settings, require_known_cards
+from cds_service.web.auth import authenticator_for, register_authentication
+from cds_service.web.cors import register_headers
 from cds_service.web.discovery import discovery
 from cds_service.web.hooks import hooks
 from cds_service.web.problems import register_problems
 from cds_service.web.state import State
+from cds_service.web.tokens import Replays
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, replays: Replays | None = None) -> Flask:
     """The WSGI application. Raises ContentError or SettingsError: then it must not start."""
     settings = settings or read_settings()
+    authenticator = authenticator_for(settings, replays)  # the store of used tokens is passed here
     knowledge, reading = load(settings.content)
     require_known_cards(settings, knowledge.cards)
     fhir.preload()
@@ -23,7 +27,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.url_map.strict_slashes = False  # some clients ask for /cds-services/
     app.url_map.merge_slashes = False  # no redirects: every answer of ours is JSON
-    app.extensions["cds"] = State(settings, knowledge, reading)
+    app.extensions["cds"] = State(settings, knowledge, reading, authenticator)
+    register_headers(app, settings.cors_origins)
+    register_authentication(app, authenticator)
     app.register_blueprint(discovery)
     app.register_blueprint(hooks)
     register_problems(app)

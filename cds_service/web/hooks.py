@@ -12,6 +12,7 @@ from cds_service.intake.decode import decode
 from cds_service.intake.envelope import read_envelope
 from cds_service.response.cards import Issuer, Recipient, write_cards
 from cds_service.web.answers import json_response
+from cds_service.web.caller import caller
 from cds_service.web.discovery import SERVICE
 from cds_service.web.state import state
 
@@ -36,7 +37,7 @@ def call(service_id: str) -> Response:
     hook = read_envelope(decode(request.get_data(cache=False)))
     source = ChartSource.of_prefetch(hook.prefetch, hook.patient_id, hook.encounter_id)
     outcome = assess(source, here.knowledge, here.reading, here.settings.today(), here.settings.policy)
-    issuer = Issuer(here.settings.secret, intent=here.settings.policy.order_intent)
+    issuer = Issuer(here.settings.secret, tenant=caller().key, intent=here.settings.policy.order_intent)
     recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)
     cards = write_cards(outcome.assessment, recipient, issuer, here.reading.codes)
     log.info(

@@ -18,7 +18,7 @@ from cds_service import __version__
 from cds_service.settings import read_settings
 from cds_service.web import create_app
 from tests.conftest import FIXTURES, ROOT, TODAY, read_page
-from tests.contract.test_served import serving
+from tests.served import serving
 
 SERVICE = "/cds-services/muscle-twitching"
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
