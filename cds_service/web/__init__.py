@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from flask import Flask
 
 from cds_service import fhir
@@ -18,6 +20,8 @@ from cds_service.web.tokens import Replays
 
 def create_app(settings: Settings | None = None, replays: Replays | None = None) -> Flask:
     """The WSGI application. Raises ContentError or SettingsError: then it must not start."""
+    # httpx logs each address it asks; those of key servers and FHIR servers do not belong in our log.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     settings = settings or read_settings()
     authenticator = authenticator_for(settings, replays)  # the store of used tokens is passed here
     knowledge, reading = load(settings.content)

@@ -38,10 +38,11 @@ def authenticator_for(settings: Settings, replays: Replays | None) -> Authentica
 def _by_token(settings: Settings, replays: Replays | None) -> Authenticator:
     if settings.jwt_clients is None or not settings.public_url:
         raise SettingsError("CDS_AUTH=jwt needs CDS_JWT_CLIENTS and CDS_PUBLIC_URL")
+    clients = read_clients(settings.jwt_clients)
     if replays is None:
         # Without a memory of used tokens, each one could be used again by whoever sees it.
         raise SettingsError("CDS_AUTH=jwt needs a store of used tokens")
-    rules = TokenRules(read_clients(settings.jwt_clients), settings.jwt_algorithms, settings.public_url, replays)
+    rules = TokenRules(clients, settings.jwt_algorithms, settings.public_url, replays)
 
     def authenticate(asked: Request) -> Caller:
         return rules.caller(_bearer(asked), asked.path)
@@ -115,7 +116,5 @@ def _store_unreachable(error: StoreUnreachableError) -> Response:
 
 
 def _outcome(status: int, code: str, words: str) -> Response:
-    return json_response(
-        fhir.operation_outcome([{"severity": "error", "code": code, "diagnostics": words}]),
-        status,
-    )
+    issue = {"severity": "error", "code": code, "diagnostics": words, "expression": ["$"]}
+    return json_response(fhir.operation_outcome([issue]), status)
