@@ -119,8 +119,7 @@ def _configuration(folder: Path, port: int, service_port: int, server: Path, aut
         ("/etc/cds-service/server.pem", str(server)),
         ("/etc/cds-service/server.key", str(server)),
         ("/etc/cds-service/clients-ca.pem", str(authority)),
-        ("client_header_timeout 10s", "client_header_timeout 1s"),
-        ("client_body_timeout 10s", "client_body_timeout 1s"),
+        ("client_body_timeout 10s", "client_body_timeout 2s"),
     ):
         assert delivered.count(old) == 1, old
         delivered = delivered.replace(old, new)
