@@ -247,6 +247,7 @@ ATTACKS = [
     Attack("expired", lambda: _claims(iat=now() - 400, exp=now() - 100), "expired"),
     Attack("expired just now", lambda: _claims(iat=now() - 300, exp=time.time() - LEEWAY_SECONDS), "expired"),
     Attack("issued in the future", lambda: _claims(iat=time.time() + 60, exp=time.time() + 200), "not-yet"),
+    Attack("issued in the future and valid before", lambda: _claims(iat=time.time() + 60, nbf=now() - 10), "not-yet"),
     Attack("not valid yet", lambda: _claims(nbf=time.time() + 60), "not-yet"),
     Attack("nbf a text", lambda: _claims(nbf="soon"), "malformed"),
     Attack("valid for too long", lambda: _claims(iat=now(), exp=now() + 301), "lifetime"),
