@@ -52,6 +52,7 @@ def serve(bind: str, workers: int) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="cds-service-metrics-")
     from cds_service.knowledge.files import folder
     from cds_service.serve import serve as run
+    from cds_service.settings import read_settings
     from cds_service.web.journal import write_json_lines
 
     write_json_lines()
@@ -59,15 +60,21 @@ def serve(bind: str, workers: int) -> None:
     request = folder("fixtures") / "requests" / "hand-weakness.json"
 
     def ready() -> None:
-        click.echo(f"Listening on http://{bind} – authentication is off: keep it on this machine.")
+        known, proof = {
+            "off": ("authentication is off: keep it on this machine", ""),
+            "jwt": ("clients are known by their tokens (CDS_AUTH=jwt)", ' -H "Authorization: Bearer $TOKEN"'),
+            "proxy": ("clients are known by the proxy (CDS_AUTH=proxy)", f" -H '{now.proxy_header}: trial'"),
+        }[now.auth]
+        click.echo(f"Listening on http://{bind} – {known}.")
         click.echo("Draft content, not clinically approved.")
-        click.echo(f"Discovery:  curl http://{bind}/cds-services")
+        click.echo(f"Discovery:  curl{proof} http://{bind}/cds-services")
         click.echo(
-            f"Cards:      curl -H 'Content-Type: application/json' --data @{request} "
+            f"Cards:      curl{proof} -H 'Content-Type: application/json' --data @{request} "
             f"http://{bind}/cds-services/muscle-twitching"
         )
 
     with ClearErrors():
+        now = read_settings()
         run(bind, workers, ready)
 
 

@@ -14,8 +14,9 @@ from gunicorn.app.base import BaseApplication
 from platformdirs import user_state_path
 
 from cds_service.errors import SettingsError
-from cds_service.settings import read_settings
+from cds_service.settings import Settings, read_settings
 from cds_service.web import create_app, metrics
+from cds_service.web.clients import is_local
 from cds_service.worker import Worker
 
 SPARE_THREADS = 16
@@ -46,6 +47,13 @@ def state_folder() -> Path:
         raise SettingsError("XDG_STATE_HOME must name a folder that can be written, for the service's state") from None
 
 
+def require_local_bind(settings: Settings, bind: str) -> None:
+    """Behind a proxy that vouches for clients, nobody else may reach us: he could write the proxy's header himself."""
+    host = bind.rpartition(":")[0].strip("[]")
+    if settings.auth == "proxy" and not (bind.startswith("unix:") or is_local(host)):
+        raise SettingsError("CDS_AUTH=proxy needs --bind with a loopback address like 127.0.0.1:8000, or unix:/path")
+
+
 def _set_content_aside() -> None:
     # Content lives as long as the process: the collector need not walk it again and again. Done before
     # the workers are forked: a worker that collects first is deaf to SIGTERM for as long as that takes.
@@ -61,6 +69,7 @@ def serve(bind: str, workers: int, ready: Callable[[], None]) -> None:
         # Made by the master so that all workers share it; cards of an earlier start are then unverified.
         os.environ["CDS_SECRET"] = secrets.token_urlsafe(32)
     settings = read_settings()
+    require_local_bind(settings, bind)
     app = create_app(settings)
     _set_content_aside()
     Worker.seconds = settings.body_deadline

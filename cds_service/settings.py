@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -134,6 +135,13 @@ def _algorithms(text: str) -> tuple[str, ...]:
     return chosen
 
 
+def _header(text: str) -> str:
+    if not re.fullmatch(r"X-[A-Za-z0-9-]{1,60}", text):
+        # Any other header could come from a client for reasons of its own.
+        raise ValueError("must be the name of a header that begins with X-")
+    return text
+
+
 def _database(text: str) -> str:
     if text and not text.startswith(("sqlite:///", "postgresql://")):
         raise ValueError("must begin with sqlite:/// or postgresql://")
@@ -183,6 +191,7 @@ SETTINGS = (
     ),
     Setting("CDS_JWT_CLIENTS", "", "file of the clients that may call, with their keys and tenants", _file),
     Setting("CDS_JWT_ALGORITHMS", "ES384,RS384", "signature algorithms accepted, comma-separated", _algorithms),
+    Setting("CDS_PROXY_HEADER", "X-Client-Verified-Subject", "header in which the proxy names the client", _header),
     Setting("CDS_CORS_ORIGINS", "", "origins whose pages may call, comma-separated; default: none", _origins),
     Setting(
         "CDS_FHIR_SERVERS",
@@ -228,6 +237,7 @@ class Settings:
     auth: str
     jwt_clients: Path | None
     jwt_algorithms: tuple[str, ...]
+    proxy_header: str
     cors_origins: frozenset[str]
     fhir_servers: tuple[FhirServer, ...]
     fhir_deadline: float
@@ -260,6 +270,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             values[setting.name] = setting.read(environment.get(setting.name, setting.default).strip())
         except ValueError as error:
             faults.append(f"{setting.name} {error}")
+    faults += _at_odds(values)
     if faults:
         raise SettingsError("; ".join(faults))
     lasting = bool(values["CDS_SECRET"])
@@ -283,6 +294,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         auth=values["CDS_AUTH"],
         jwt_clients=values["CDS_JWT_CLIENTS"],
         jwt_algorithms=values["CDS_JWT_ALGORITHMS"],
+        proxy_header=values["CDS_PROXY_HEADER"],
         cors_origins=values["CDS_CORS_ORIGINS"],
         fhir_servers=values["CDS_FHIR_SERVERS"],
         fhir_deadline=values["CDS_FHIR_DEADLINE_SECONDS"],
@@ -308,6 +320,18 @@ def _with_file(environment: Mapping[str, str]) -> Mapping[str, str]:
     if unknown:
         raise SettingsError(f"CDS_SETTINGS has names that are no setting: {', '.join(unknown)}")
     return {**{name: str(value) for name, value in written.items()}, **environment}
+
+
+def _at_odds(values: Mapping[str, Any]) -> list[str]:
+    """Settings that are each right and wrong together. A faulty setting is not there and is named already."""
+    faults = []
+    if values.get("CDS_AUTH", "off") != "off" and values.get("CDS_TODAY"):
+        faults.append("CDS_TODAY is for trials and cannot be used with CDS_AUTH=jwt or proxy")
+    if values.get("CDS_AUTH") == "jwt":
+        # Behind a proxy, the address that clients call cannot be read from the request.
+        needed = ("CDS_PUBLIC_URL", "CDS_JWT_CLIENTS")
+        faults += [f"{name} is needed with CDS_AUTH=jwt" for name in needed if not values.get(name, "faulty")]
+    return faults
 
 
 def require_known_cards(settings: Settings, cards: Iterable[str]) -> None:

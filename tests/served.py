@@ -1,4 +1,4 @@
-"""The service as it is really served, for tests: `cds-service serve` in a process of its own on a free port."""
+"""`cds-service serve` in a process of its own on a free port, for every test that needs the real thing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,14 +64,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[Served]:
+def serving(folder: Path, *arguments: str, command: Sequence[str] = COMMAND, **settings: str) -> Iterator[Served]:
     """Serve from an empty folder until the block ends. Fails with what was printed if it does not get ready."""
     cwd, state, log = folder / "started-here", folder / "state", folder / "printed.txt"
     cwd.mkdir()
     port = free_port()
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [*COMMAND, "serve", "--bind", f"127.0.0.1:{port}", *arguments],
+            [*command, "serve", "--bind", f"127.0.0.1:{port}", *arguments],
             cwd=cwd, env=environment(state, **settings), stdout=output, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
     served = Served(process, port, log, cwd, state)
@@ -90,3 +90,15 @@ def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[Served]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(10)
+
+
+def refused(folder: Path, *arguments: str, **settings: str) -> str:
+    """What `serve` says when it does not start; it must not start and must not show a traceback."""
+    done = subprocess.run(
+        [*COMMAND, "serve", "--bind", f"127.0.0.1:{free_port()}", *arguments],
+        cwd=folder, env=environment(folder / "state", **settings), capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "Listening" not in done.stdout
+    assert "Traceback" not in done.stderr
+    return done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from threading import BoundedSemaphore
 
 from flask import Flask
@@ -9,18 +10,24 @@ from flask import Flask
 from cds_service import fhir
 from cds_service.knowledge.load import load
 from cds_service.settings import Settings, read_settings, require_known_cards
+from cds_service.web.auth import authenticator_for, register_authentication
 from cds_service.web.calls import register_calls
+from cds_service.web.cors import register_headers
 from cds_service.web.discovery import discovery
 from cds_service.web.fetching import fhir_access
 from cds_service.web.health import health
 from cds_service.web.hooks import hooks
 from cds_service.web.problems import register_problems
 from cds_service.web.state import State
+from cds_service.web.tokens import Replays
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, replays: Replays | None = None) -> Flask:
     """The WSGI application. Raises ContentError or SettingsError: then it must not start."""
+    # httpx logs each address it asks; those of key servers and FHIR servers do not belong in our log.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     settings = settings or read_settings()
+    authenticator = authenticator_for(settings, replays)  # the store of used tokens is passed here
     knowledge, reading = load(settings.content)
     require_known_cards(settings, knowledge.cards)
     fhir.preload()
@@ -29,10 +36,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False  # some clients ask for /cds-services/
     app.url_map.merge_slashes = False  # no redirects: every answer of ours is JSON
     slots = BoundedSemaphore(settings.max_calls)
-    app.extensions["cds"] = State(settings, knowledge, reading, slots, fhir_access(settings))
+    app.extensions["cds"] = State(settings, knowledge, reading, slots, fhir_access(settings), authenticator)
+    register_headers(app, settings.cors_origins)
+    register_calls(app)
+    register_authentication(app, authenticator)
     app.register_blueprint(discovery)
     app.register_blueprint(hooks)
     app.register_blueprint(health)
-    register_calls(app)
     register_problems(app)
     return app

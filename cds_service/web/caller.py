@@ -1,8 +1,12 @@
-"""Who calls: what authentication established about a request."""
+"""Who calls: what authentication established about a request, and the words for why it could not."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+from typing import cast
+
+from flask import g
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,5 +16,45 @@ class Caller:
     issuer: str = ""
     tenant: str = ""
 
+    @property
+    def key(self) -> str:
+        """What keeps the cards of one organisation apart from those of another. Empty for nobody in particular."""
+        return f"{self.issuer}\x1f{self.tenant}" if self.issuer else ""
+
 
 ANYBODY = Caller()
+
+
+def caller() -> Caller:
+    """The caller of the present request. Fails, rather than guesses, when nothing has authenticated it."""
+    return cast(Caller, g.caller)
+
+
+class Reason(Enum):
+    """Why a request was not authenticated: a fixed word for the log, never a value out of the request."""
+
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    OVERSIZED = "oversized"
+    HEADER = "header"
+    ALGORITHM = "algorithm"
+    ISSUER = "issuer"
+    JKU = "jku"
+    AUDIENCE = "audience"
+    EXPIRED = "expired"
+    NOT_YET = "not-yet"
+    LIFETIME = "lifetime"
+    KEY = "key"
+    KEYS_UNAVAILABLE = "keys-unavailable"
+    SIGNATURE = "signature"
+    TENANT = "tenant"
+    REPLAY = "replay"
+    PEER = "peer"
+
+
+class UnauthenticatedError(Exception):
+    """We do not know who asks; the answer is 401 and the same for every reason."""
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+        super().__init__(reason.value)

@@ -14,6 +14,7 @@ from cds_service.response.cards import Issuer, Recipient, write_cards
 from cds_service.web import metrics
 from cds_service.web.answers import json_response
 from cds_service.web.body import read_body
+from cds_service.web.caller import caller
 from cds_service.web.calls import note
 from cds_service.web.discovery import SERVICE, wanted_templates
 from cds_service.web.fetching import ask_for_the_rest
@@ -36,7 +37,7 @@ def call(service_id: str) -> Response:
     note(fhir=ask_for_the_rest(found, hook, templates, here.fhir))
     source = ChartSource(settled(found), hook.patient_id, hook.encounter_id)
     outcome = assess(source, here.knowledge, here.reading, here.settings.today(), here.settings.policy)
-    issuer = Issuer(here.settings.secret, intent=here.settings.policy.order_intent)
+    issuer = Issuer(here.settings.secret, tenant=caller().key, intent=here.settings.policy.order_intent)
     recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)
     cards = write_cards(outcome.assessment, recipient, issuer, here.reading.codes)
     _count(outcome, silent=here.settings.silent)

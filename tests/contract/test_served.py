@@ -7,7 +7,6 @@ import json
 import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import FIXTURES, ROOT
-from tests.served import COMMAND, PATIENCE, SERVICE, Served, environment, free_port, serving
-
-
-def refused(folder: Path, *arguments: str, **settings: str) -> str:
-    """What `serve` says when it does not start; it must not start and must not show a traceback."""
-    done = subprocess.run(
-        [*COMMAND, "serve", "--bind", f"127.0.0.1:{free_port()}", *arguments],
-        cwd=folder, env=environment(folder / "state", **settings), capture_output=True, text=True, timeout=PATIENCE,
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert "Listening" not in done.stdout
-    assert "Traceback" not in done.stderr
-    return done.stderr
+from tests.served import SERVICE, Served, refused, serving
 
 
 @pytest.fixture(scope="module")

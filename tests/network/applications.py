@@ -1,0 +1,48 @@
+"""The application inside the test's own process, with authentication on and content that is compiled already."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from flask import Flask
+
+from cds_service.settings import read_settings
+from cds_service.web import create_app
+from cds_service.web.tokens import Replays
+from tests.conftest import _COMPILED
+from tests.network.replays import TestReplays
+from tests.network.signing import ISSUER, PUBLIC_URL, public_jwk
+
+SERVICE = "/cds-services/muscle-twitching"
+
+
+def application(replays: Replays | None = None, **settings: str) -> Flask:
+    """create_app as it is, except that the content is not compiled once more."""
+    with patch("cds_service.web.load", lambda folder: _COMPILED):
+        return create_app(read_settings({"CDS_SECRET": "only-for-these-tests"} | settings), replays)
+
+
+def clients_file(folder: Path, *clients: dict[str, Any]) -> Path:
+    """A file of clients. JSON is YAML."""
+    file = folder / "clients.yaml"
+    file.write_text(json.dumps({"clients": clients}), encoding="utf-8")
+    return file
+
+
+def given(*keys: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The entry of a client whose keys were exchanged beforehand."""
+    return {"issuer": ISSUER, "keys": list(keys) or [public_jwk("first")]} | more
+
+
+def by_token(folder: Path, *clients: dict[str, Any], replays: Replays | None = None, **settings: str) -> Flask:
+    """An application that knows its clients by their tokens."""
+    return application(
+        replays or TestReplays(f"sqlite:///{folder}/used.sqlite"),
+        CDS_AUTH="jwt",
+        CDS_PUBLIC_URL=PUBLIC_URL,
+        CDS_JWT_CLIENTS=str(clients_file(folder, *(clients or (given(),)))),
+        **settings,
+    )

@@ -1,0 +1,243 @@
+"""deploy/nginx.conf in a real nginx, in front of the real service: only certified clients come through."""
+
+from __future__ import annotations
+
+import datetime
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.conftest import FIXTURES, ROOT
+from tests.served import SERVICE, free_port, serving
+
+pytestmark = pytest.mark.apt
+
+BODY = (FIXTURES / "requests" / "low-potassium.json").read_bytes()
+SUBJECT = "X-Client-Verified-Subject"
+
+
+def _nginx() -> str:
+    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+    found = shutil.which("nginx", path=path)
+    assert found, "nginx is needed: apt-get install nginx-light"
+    return found
+
+
+# ---------------------------------------------------------------- certificates
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A certificate, its key, and the file that holds both."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+    file: Path
+
+
+def certify(folder: Path, name: str, by: Identity | None = None) -> Identity:
+    """A certificate for this name; without an issuer it is an authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Clinic"), x509.NameAttribute(NameOID.COMMON_NAME, name)]
+    )
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(by.certificate.subject if by else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(by.key if by else key, hashes.SHA256())
+    )
+    file = folder / f"{name}.pem"
+    file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return Identity(certificate, key, file)
+
+
+# ---------------------------------------------------------------- a site
+
+
+@dataclass(frozen=True)
+class Site:
+    """A proxy with a service behind it."""
+
+    port: int
+    service_port: int
+    authority: Identity
+    client: Identity
+    stranger: Identity
+
+    def ask(self, method: str, path: str, body: bytes | None = None, by: Identity | None = None, **headers: str) -> Any:
+        context = ssl.create_default_context(cadata=_pem(self.authority))
+        if by:
+            context.load_cert_chain(by.file)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/json"} | headers)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+
+def _pem(identity: Identity) -> str:
+    return identity.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _configuration(folder: Path, port: int, service_port: int, server: Path, authority: Path) -> Path:
+    """Our file as it is delivered, with the addresses and files of this test, run by an ordinary user."""
+    delivered = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+    for old, new in (
+        ("listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;"),
+        ("127.0.0.1:8000", f"127.0.0.1:{service_port}"),
+        ("/etc/cds-service/server.pem", str(server)),
+        ("/etc/cds-service/server.key", str(server)),
+        ("/etc/cds-service/clients-ca.pem", str(authority)),
+        ("client_body_timeout 10s", "client_body_timeout 2s"),
+    ):
+        assert delivered.count(old) == 1, old
+        delivered = delivered.replace(old, new)
+    temporary = "".join(
+        f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    file = folder / "nginx.conf"
+    file.write_text(
+        f"daemon off;\nmaster_process off;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log;\n"
+        f"events {{ worker_connections 64; }}\nhttp {{\naccess_log off;\n{temporary}{delivered}\n}}\n",
+        encoding="utf-8",
+    )
+    return file
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    nginx, folder, port = _nginx(), tmp_path_factory.mktemp("site"), free_port()
+    authority, other = certify(folder, "authority"), certify(folder, "other-authority")
+    server, client = certify(folder, "server", authority), certify(folder, "ehr", authority)
+    stranger = certify(folder, "stranger", other)
+    with serving(folder, CDS_TODAY="", CDS_AUTH="proxy") as served:
+        file = _configuration(folder, port, served.port, server.file, authority.file)
+        process = subprocess.Popen([nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(file)])
+        try:
+            _await(port, process, folder / "error.log")
+            yield Site(port, served.port, authority, client, stranger)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            assert process.poll() is None and time.monotonic() < until, log.read_text(encoding="utf-8")
+            time.sleep(0.05)
+
+
+def test_a_certified_client_is_answered(site: Site) -> None:
+    status, headers, raw = site.ask("POST", SERVICE, BODY, site.client)
+    assert (status, "cards" in json.loads(raw)) == (200, True)
+    assert not re.search(r"\d", headers["Server"])
+    assert site.ask("GET", "/cds-services", by=site.client)[0] == 200
+
+
+def test_nobody_else_reaches_the_service(site: Site) -> None:
+    for by in (None, site.stranger):
+        status, _, raw = site.ask("GET", "/cds-services", by=by, **{SUBJECT: "CN=ehr,O=Clinic"})
+        assert (status, b"services" in raw) == (400, False)
+
+
+def test_the_subject_that_a_client_claims_is_overwritten(site: Site, tmp_path: Path) -> None:
+    """A small service of our own in the place of the real one shows what the proxy passes on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = free_port()
+        file = _configuration(
+            tmp_path, port, listener.getsockname()[1], site.authority.file.with_name("server.pem"), site.authority.file
+        )
+        process = subprocess.Popen([_nginx(), "-p", str(tmp_path), "-e", str(tmp_path / "error.log"), "-c", str(file)])
+        try:
+            _await(port, process, tmp_path / "error.log")
+            seen = _what_is_passed_on(Site(port, 0, site.authority, site.client, site.stranger), listener)
+        finally:
+            process.terminate()
+            process.wait(10)
+    subjects = [line for line in seen.lower().splitlines() if "subject" in line]
+    assert subjects == ["x-client-verified-subject: cn=ehr,o=clinic"]
+    assert "forged" not in seen.lower()
+
+
+def _what_is_passed_on(site: Site, listener: socket.socket) -> str:
+    names = (SUBJECT, SUBJECT.upper(), SUBJECT.replace("-", "_"))
+    forged = dict.fromkeys(names, "CN=forged")
+    asking = Thread(target=lambda: site.ask("GET", "/cds-services", by=site.client, **forged), daemon=True)
+    asking.start()
+    listener.settimeout(20)
+    connection, _ = listener.accept()
+    with connection:
+        connection.settimeout(20)
+        seen = b""
+        while b"\r\n\r\n" not in seen:
+            seen += connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    asking.join(20)
+    return seen.decode("latin-1")
+
+
+def test_the_service_itself_sees_the_certificate_and_not_the_claim(site: Site) -> None:
+    # A claim alone would be refused with 401 by a proxy that took the header away and set none.
+    assert site.ask("GET", "/cds-services", by=site.client, **{SUBJECT: ""})[0] == 200
+
+
+def test_a_body_that_never_ends_does_not_reach_the_service(site: Site) -> None:
+    context = ssl.create_default_context(cadata=_pem(site.authority))
+    context.load_cert_chain(site.client.file)
+    with (
+        socket.create_connection(("127.0.0.1", site.port), timeout=20) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as slow,
+    ):
+        slow.sendall(f"POST {SERVICE} HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n{{".encode())
+        begun = time.monotonic()
+        assert site.ask("POST", SERVICE, BODY, site.client)[0] == 200
+        answer = slow.recv(100)
+    assert answer == b"" or b" 408 " in answer
+    assert time.monotonic() - begun < 15
+
+
+def test_a_body_beyond_the_limit_is_refused(site: Site) -> None:
+    context = ssl.create_default_context(cadata=_pem(site.authority))
+    context.load_cert_chain(site.client.file)
+    connection = http.client.HTTPSConnection("127.0.0.1", site.port, timeout=30, context=context)
+    connection.putrequest("POST", SERVICE)
+    connection.putheader("Content-Length", str(21 * 1024 * 1024))
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
