@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from platformdirs import user_state_path
+
 from cds_service.clinical.assessment import Policy
 from cds_service.clinical.chart import QUERIES
 from cds_service.errors import SettingsError
@@ -278,6 +280,14 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         keep_comments_days=values["CDS_KEEP_COMMENTS_DAYS"],
         operations_bind=values["CDS_OPERATIONS_BIND"],
     )
+
+
+def state_folder() -> Path:
+    """Where this service keeps its state: the user's state folder, never the current one."""
+    try:
+        return Path(user_state_path("cds-service", ensure_exists=True))
+    except OSError:
+        raise SettingsError("XDG_STATE_HOME must name a folder that can be written, for the service's state") from None
 
 
 def require_known_cards(settings: Settings, cards: Iterable[str]) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from cds_service.assess import ChartSource, assess
-from cds_service.errors import Fault, RequestError
-from cds_service.intake.decode import decode
 from cds_service.intake.envelope import read_envelope
 from cds_service.response.cards import Issuer, Recipient, write_cards
 from cds_service.web.answers import json_response
-from cds_service.web.discovery import SERVICE
+from cds_service.web.bodies import json_body
+from cds_service.web.caller import caller
+from cds_service.web.set_aside import recall
 from cds_service.web.state import state
 
 log = logging.getLogger("cds_service")
@@ -22,21 +22,13 @@ hooks = Blueprint("hooks", __name__)
 @hooks.post("/cds-services/<service_id>")
 def call(service_id: str) -> Response:
     """Answer one call of a service."""
-    if service_id != SERVICE:
-        raise RequestError(404, Fault("service", "no such service", f"call {SERVICE}"), code="not-found")
-    if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
-        raise RequestError(
-            415, Fault("Content-Type", "is not JSON", "send Content-Type: application/json"), code="not-supported"
-        )
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise RequestError(
-            415, Fault("Content-Encoding", "is not supported", "send the body uncompressed"), code="not-supported"
-        )
     here = state()
-    hook = read_envelope(decode(request.get_data(cache=False)))
+    hook = read_envelope(json_body(service_id))
     source = ChartSource.of_prefetch(hook.prefetch, hook.patient_id, hook.encounter_id)
-    outcome = assess(source, here.knowledge, here.reading, here.settings.today(), here.settings.policy)
-    issuer = Issuer(here.settings.secret, intent=here.settings.policy.order_intent)
+    tenant = caller().key
+    dismissed = recall(here, tenant, hook.patient_id)
+    outcome = assess(source, here.knowledge, here.reading, here.settings.today(), here.settings.policy, dismissed)
+    issuer = Issuer(here.settings.secret, tenant, intent=here.settings.policy.order_intent)
     recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)
     cards = write_cards(outcome.assessment, recipient, issuer, here.reading.codes)
     log.info(

@@ -10,6 +10,7 @@ from flask import current_app
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.knowledge.reading import Reading
 from cds_service.settings import Settings
+from cds_service.web.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class State:
     settings: Settings
     knowledge: Knowledge
     reading: Reading
+    store: Store
 
 
 def state() -> State:
