@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from cds_service.errors import SettingsError
@@ -117,6 +117,19 @@ def migrate(url: URL) -> None:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             _upgrade(connection)
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise SettingsError(f"CDS_DATABASE_URL: {place(url)} cannot be used: {_reason(error)}") from None
+    finally:
+        engine.dispose()
+
+
+def has_tables(url: URL) -> bool:
+    """Whether this database is one of ours; it is not changed. Raises SettingsError when it cannot be asked."""
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
+        return False
+    engine = open_engine(url, at_start=True)
+    try:
+        return inspect(engine).has_table("feedback")
+    except SQLAlchemyError as error:
         raise SettingsError(f"CDS_DATABASE_URL: {place(url)} cannot be used: {_reason(error)}") from None
     finally:
         engine.dispose()

@@ -80,6 +80,10 @@ class Store:
         finally:
             self.close()  # the workers are forked after this
 
+    def is_prepared(self) -> bool:
+        """Whether there is anything to read; changes nothing. Raises SettingsError."""
+        return database.has_tables(self._url)
+
     def close(self) -> None:
         """Close this process's connections."""
         opened, self._opened = self._opened, None
