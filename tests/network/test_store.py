@@ -135,6 +135,14 @@ def test_a_later_override_prolongs_and_a_clock_that_runs_ahead_does_not(store: S
     assert not store.is_set_aside("tenant", 7)
 
 
+def test_a_retry_does_not_prolong(store: Store) -> None:
+    ahead = override("one", days=3, at=NOON + timedelta(days=400))  # by the client's clock
+    for days in (0, 2, 2):
+        store._clock.forward(days=days)  # type: ignore[attr-defined]
+        store.record([ahead])
+    assert not store.is_set_aside("tenant", 7)
+
+
 def test_late_feedback_keeps_a_card_away_from_the_day_of_the_override(store: Store) -> None:
     store.record([override("one", days=30, at=NOON - timedelta(days=31))])
     assert not store.is_set_aside("tenant", 7)
