@@ -1,4 +1,4 @@
-"""The command ``cds-service``: serve, assess a file, check the content, show the settings."""
+"""The command ``cds-service``: serve, assess a file, check the content, report feedback, show the settings."""
 
 from __future__ import annotations
 
@@ -152,6 +152,54 @@ def check_content(folder: Path | None) -> None:
             raise click.ClickException(f"{failed} worked examples do not hold: correct the rule or the example")
 
 
+@main.command("feedback-report")
+@click.option("--since", help="Only what users answered on this day or later (2026-06-15).")
+@click.option(
+    "--origin",
+    type=click.Choice(["ehr", "workbench", "all"]),
+    default="ehr",
+    show_default=True,
+    help="From clinicians, or from the workbench.",
+)
+@click.option("--metrics", default="", help="File or address with Prometheus text: how often each card was shown.")
+@click.option("--csv", "csv_file", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write CSV.")
+@click.option("--svg", "svg_file", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Draw it.")
+@click.option("--comments", is_flag=True, help="Also print what users wrote. It may name people: keep it close.")
+def feedback_report(
+    since: str | None, origin: str, metrics: str, csv_file: Path | None, svg_file: Path | None, comments: bool
+) -> None:
+    """Show what users did with the cards: accepted, overridden and why, per card and per week.
+
+    Reads the database that CDS_DATABASE_URL names (default: SQLite in the state folder) and changes nothing.
+
+    \b
+    This year:                 cds-service feedback-report --since 2026-01-01
+    With how often shown:      cds-service feedback-report --metrics http://127.0.0.1:8000/metrics
+    For a spreadsheet:         cds-service feedback-report --csv feedback.csv
+    For a slide:               cds-service feedback-report --svg feedback.svg
+    """
+    from cds_service.feedback_picture import draw
+    from cds_service.feedback_report import comment_lines, read_report, table_lines, write_csv
+
+    with ClearErrors():
+        day = _day(since, "--since") if since else None
+        report = read_report(day, origin, metrics)
+    if not report.cards:
+        click.echo("No feedback" + (f" since {day}" if day else "") + (f" from {origin}." if origin != "all" else "."))
+        return
+    for line in table_lines(report):
+        click.echo(line)
+    if comments:
+        click.echo()
+        for line in comment_lines(report):
+            click.echo(line)
+    if csv_file:
+        with csv_file.open("w", encoding="utf-8", newline="") as file:
+            write_csv(report, file)
+    if svg_file:
+        svg_file.write_text(draw(report, "Feedback on cards" + (f" since {day}" if day else "")), encoding="utf-8")
+
+
 @main.command()
 def settings() -> None:
     """Show every setting, its default, what it means and its present value.
@@ -168,7 +216,7 @@ def settings() -> None:
         read_settings()
 
 
-def _day(text: str | None) -> date:
+def _day(text: str | None, option: str = "--today") -> date:
     from cds_service.settings import read_settings
 
     if text is None:
@@ -176,7 +224,7 @@ def _day(text: str | None) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise click.BadParameter("write the date like 2026-06-15", param_hint="--today") from None
+        raise click.BadParameter("write the date like 2026-06-15", param_hint=option) from None
 
 
 class ClearErrors:

@@ -44,3 +44,7 @@ class UnreadableError(Exception):
 
 class SettingsError(Exception):
     """A setting has a value the service will not start with."""
+
+
+class StoreError(Exception):
+    """The store cannot be reached or fails. It names the kind of the error, never what was to be stored."""

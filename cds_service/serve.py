@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import gc
-import os
-import secrets
+import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from platformdirs import user_state_path
 
 from cds_service.errors import SettingsError
-from cds_service.settings import Settings, read_settings
+from cds_service.settings import Settings, read_settings, state_folder
 from cds_service.web import create_app, metrics
 from cds_service.web.clients import is_local
 from cds_service.worker import Worker
 
 SPARE_THREADS = 16
+
+log = logging.getLogger("cds_service")
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -39,14 +38,6 @@ class Server(BaseApplication):  # type: ignore[misc]
         return self._load()
 
 
-def state_folder() -> Path:
-    """Where this service keeps its state: the user's state folder, never the current one."""
-    try:
-        return Path(user_state_path("cds-service", ensure_exists=True))
-    except OSError:
-        raise SettingsError("XDG_STATE_HOME must name a folder that can be written, for the service's state") from None
-
-
 def require_local_bind(settings: Settings, bind: str) -> None:
     """Behind a proxy that vouches for clients, nobody else may reach us: he could write the proxy's header himself."""
     host = bind.rpartition(":")[0].strip("[]")
@@ -64,12 +55,14 @@ def _set_content_aside() -> None:
 
 def serve(bind: str, workers: int, ready: Callable[[], None]) -> None:
     """Run until stopped. Content and settings are read before the first worker starts."""
-    os.environ.setdefault("CDS_SECRET", "")
-    if not os.environ["CDS_SECRET"]:
-        # Made by the master so that all workers share it; cards of an earlier start are then unverified.
-        os.environ["CDS_SECRET"] = secrets.token_urlsafe(32)
     settings = read_settings()
     require_local_bind(settings, bind)
+    if not settings.secret_is_lasting:
+        # The one that was made is shared by the workers: they are forked from this process.
+        log.warning(
+            "CDS_SECRET is not set: feedback on cards of an earlier start is stored as unverified, "
+            "and cards that are set aside are not remembered"
+        )
     app = create_app(settings)
     _set_content_aside()
     Worker.seconds = settings.body_deadline

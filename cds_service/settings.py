@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from platformdirs import user_state_path
+
 from cds_service.clinical.assessment import Policy
 from cds_service.clinical.chart import QUERIES
 from cds_service.errors import SettingsError
@@ -332,6 +334,14 @@ def _at_odds(values: Mapping[str, Any]) -> list[str]:
         needed = ("CDS_PUBLIC_URL", "CDS_JWT_CLIENTS")
         faults += [f"{name} is needed with CDS_AUTH=jwt" for name in needed if not values.get(name, "faulty")]
     return faults
+
+
+def state_folder() -> Path:
+    """Where this service keeps its state: the user's state folder, never the current one."""
+    try:
+        return Path(user_state_path("cds-service", ensure_exists=True))
+    except OSError:
+        raise SettingsError("XDG_STATE_HOME must name a folder that can be written, for the service's state") from None
 
 
 def require_known_cards(settings: Settings, cards: Iterable[str]) -> None:

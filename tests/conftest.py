@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,10 @@ from cds_service.knowledge.load import Content, compile_content, read_content
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "fixtures"
 TODAY = date(2026, 6, 15)
+
+# No test writes into the state folder of whoever runs it.
+_STATE = tempfile.TemporaryDirectory(prefix="cds-state-", ignore_cleanup_errors=True)
+os.environ["XDG_STATE_HOME"] = _STATE.name
 
 _CONTENT = read_content(ROOT / "cards")
 _COMPILED = compile_content(_CONTENT)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,14 +64,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, command: Sequence[str] = COMMAND, **settings: str) -> Iterator[Served]:
+def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[Served]:
     """Serve from an empty folder until the block ends. Fails with what was printed if it does not get ready."""
     cwd, state, log = folder / "started-here", folder / "state", folder / "printed.txt"
     cwd.mkdir()
     port = free_port()
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [*command, "serve", "--bind", f"127.0.0.1:{port}", *arguments],
+            [*COMMAND, "serve", "--bind", f"127.0.0.1:{port}", *arguments],
             cwd=cwd, env=environment(state, **settings), stdout=output, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
     served = Served(process, port, log, cwd, state)

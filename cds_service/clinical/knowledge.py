@@ -205,8 +205,13 @@ class Knowledge:
     rechecks: tuple[Recheck, ...] = ()
     references: Mapping[str, Reference] = field(default_factory=dict)
     override_reasons: Mapping[str, OverrideReason] = field(default_factory=dict)
+    set_aside_days: Mapping[str, int] = field(default_factory=dict)
     overtaken_by: tuple[str, ...] = ()
     panels: Mapping[str, frozenset[str]] = field(default_factory=dict)  # order of a panel -> analytes it contains
+
+    def days_set_aside(self, card: str) -> int:
+        """How long this card stays away after it was overridden, while the facts are the same."""
+        return self.set_aside_days.get(self.cards[card].tier, self.set_aside_days["others"])
 
     def causal_medicines(self, chart: Chart) -> Iterator[tuple[Medicine, tuple[DrugClass, ...]]]:
         for medicine in chart.all(Medicine):

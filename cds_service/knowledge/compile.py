@@ -421,3 +421,8 @@ def reference(row: Spec) -> Reference:
 
 def override_reason(row: Spec) -> OverrideReason:
     return OverrideReason(row["id"], row["code"], row["system"], row["display"])
+
+
+def set_aside_days(row: Spec) -> dict[str, int]:
+    """Days by tier, as Knowledge.days_set_aside reads them."""
+    return {tier: days_of(text) for tier, text in row.items()}

@@ -196,6 +196,7 @@ def compile_content(content: Content) -> tuple[Knowledge, Reading]:
         override_reasons={
             row["id"]: compiled.override_reason(row) for row in content.plain["about.yaml"]["override_reasons"]
         },
+        set_aside_days=compiled.set_aside_days(content.plain["about.yaml"]["set_aside_for"]),
         panels={code: frozenset(names) for code, names in content.plain["analytes.yaml"].get("panels", {}).items()},
         overtaken_by=tuple(content.plain["analytes.yaml"].get("overtaken_by", ())),
     )

@@ -518,6 +518,15 @@ class OverrideReason(Strict):
     when_ordered = fields.String()
 
 
+class SetAsideFor(Strict):
+    """How long an overridden card stays away: for the tiers that are named, and for the others."""
+
+    T0 = fields.String(required=True, validate=duration)
+    T1 = fields.String(required=True, validate=duration)
+    T2 = fields.String(required=True, validate=duration)
+    others = fields.String(required=True, validate=duration)
+
+
 class SourceAttribute(Strict):
     attribute = fields.String(required=True)
     used = fields.Raw()
@@ -537,6 +546,7 @@ class About(Reviewed):
     never_claim = _phrases()
     each_card_shows = _phrases()
     override_reasons = fields.List(fields.Nested(OverrideReason), required=True)
+    set_aside_for = fields.Nested(SetAsideFor, required=True)
     source_attributes = fields.List(fields.Nested(SourceAttribute), required=True)
     why = fields.List(fields.Nested(Claim), required=True)
 

@@ -87,7 +87,7 @@ def _numbering(card: CardPlan, case: Case, recipient: Recipient, issuer: Issuer)
 
     def number(suggestion: int) -> str:
         issued = uuids.Issued(card.cards[0].number, release, suggestion, memory, random)
-        return uuids.write(issued, issuer.secret)
+        return uuids.write(issued, issuer.secret, issuer.tenant)
 
     return number
 

@@ -1,4 +1,4 @@
-"""The HTTP side: discovery, the hook, errors. It gathers, asks assess and answers."""
+"""The HTTP side: discovery, the hook, feedback, errors. It gathers, asks assess and answers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from cds_service.web.auth import authenticator_for, register_authentication
 from cds_service.web.calls import register_calls
 from cds_service.web.cors import register_headers
 from cds_service.web.discovery import discovery
+from cds_service.web.feedback import feedback
 from cds_service.web.fetching import fhir_access
 from cds_service.web.health import health
 from cds_service.web.hooks import hooks
 from cds_service.web.problems import register_problems
 from cds_service.web.state import State
+from cds_service.web.store import Store
 from cds_service.web.tokens import Replays
 
 
@@ -27,21 +29,24 @@ def create_app(settings: Settings | None = None, replays: Replays | None = None)
     # httpx logs each address it asks; those of key servers and FHIR servers do not belong in our log.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     settings = settings or read_settings()
-    authenticator = authenticator_for(settings, replays)  # the store of used tokens is passed here
     knowledge, reading = load(settings.content)
     require_known_cards(settings, knowledge.cards)
+    store = Store(settings)
+    store.prepare()
+    authenticator = authenticator_for(settings, replays or store)
     fhir.preload()
     app = Flask("cds_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.url_map.strict_slashes = False  # some clients ask for /cds-services/
     app.url_map.merge_slashes = False  # no redirects: every answer of ours is JSON
     slots = BoundedSemaphore(settings.max_calls)
-    app.extensions["cds"] = State(settings, knowledge, reading, slots, fhir_access(settings), authenticator)
+    app.extensions["cds"] = State(settings, knowledge, reading, slots, fhir_access(settings), store)
     register_headers(app, settings.cors_origins)
     register_calls(app)
     register_authentication(app, authenticator)
     app.register_blueprint(discovery)
     app.register_blueprint(hooks)
+    app.register_blueprint(feedback)
     app.register_blueprint(health)
     register_problems(app)
     return app

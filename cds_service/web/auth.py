@@ -28,7 +28,7 @@ Authenticator = Callable[[Request], Caller]
 """Who sent a request. Raises UnauthenticatedError when that is not known."""
 
 
-def authenticator_for(settings: Settings, replays: Replays | None) -> Authenticator:
+def authenticator_for(settings: Settings, replays: Replays) -> Authenticator:
     """What CDS_AUTH asks for. Raises SettingsError when it cannot be done."""
     if settings.auth == "jwt":
         return _by_token(settings, replays)
@@ -38,13 +38,10 @@ def authenticator_for(settings: Settings, replays: Replays | None) -> Authentica
     return lambda _: ANYBODY
 
 
-def _by_token(settings: Settings, replays: Replays | None) -> Authenticator:
+def _by_token(settings: Settings, replays: Replays) -> Authenticator:
     if settings.jwt_clients is None or not settings.public_url:
         raise SettingsError("CDS_AUTH=jwt needs CDS_JWT_CLIENTS and CDS_PUBLIC_URL")
     clients = read_clients(settings.jwt_clients)
-    if replays is None:
-        # Without a memory of used tokens, each one could be used again by whoever sees it.
-        raise SettingsError("CDS_AUTH=jwt needs a store of used tokens")
     rules = TokenRules(clients, settings.jwt_algorithms, settings.public_url, replays)
 
     def authenticate(asked: Request) -> Caller:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
 from cds_service.errors import Fault, RequestError
+from cds_service.intake.decode import decode
+from cds_service.web.discovery import SERVICE
+from cds_service.web.state import state
 
 _GZIP = 16 + zlib.MAX_WBITS
 _TOO_LARGE = Fault("$", "the body is too large", "ask for fewer resources, or raise CDS_MAX_BODY_MB")
+
+
+def json_body(service_id: str) -> Any:
+    """What was sent to this service. Raises RequestError for another service, and for what is no JSON."""
+    if service_id != SERVICE:
+        raise RequestError(404, Fault("service", "no such service", f"call {SERVICE}"), code="not-found")
+    return decode(read_body(state().settings.max_body))
 
 
 def read_body(most: int) -> bytes:

@@ -17,7 +17,7 @@ from cds_service.web.state import state
 log = logging.getLogger("cds_service")
 RETRY_AFTER = 1  # seconds
 # What costs work. The others stay answerable while these are refused.
-_BOUNDED = frozenset({"hooks.call", "feedback.receive"})
+_BOUNDED = frozenset({"hooks.call", "feedback.hear"})
 _OPERATIONS = "health"
 
 
@@ -62,7 +62,7 @@ def _counted(response: Response) -> Response:
     metrics.CALLS.labels(endpoint, str(response.status_code)).inc()
     metrics.SECONDS.labels(endpoint).observe(seconds)
     if response.status_code == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER)
+        response.headers.setdefault("Retry-After", str(RETRY_AFTER))
     if request.blueprint != _OPERATIONS:
         here = state()
         line = fields(

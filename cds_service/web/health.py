@@ -21,7 +21,7 @@ def live() -> Response:
 def ready() -> Response:
     """Content is loaded and the store can be reached; else 503."""
     here = state()
-    reachable = here.store_reachable()
+    reachable = here.store.reachable()
     body = {
         "status": "ready" if reachable else "not ready",
         "content": here.knowledge.version,

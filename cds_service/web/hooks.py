@@ -6,19 +6,18 @@ from flask import Blueprint, Response
 
 from cds_service.assess import ChartSource, Outcome, assess
 from cds_service.clinical.chart import QUERIES
-from cds_service.errors import Fault, RequestError
-from cds_service.intake.decode import decode
 from cds_service.intake.envelope import read_envelope
 from cds_service.intake.prefetch import settled, sort
 from cds_service.response.cards import Issuer, Recipient, write_cards
 from cds_service.web import metrics
 from cds_service.web.answers import json_response
-from cds_service.web.body import read_body
+from cds_service.web.body import json_body
 from cds_service.web.caller import caller
 from cds_service.web.calls import note
-from cds_service.web.discovery import SERVICE, wanted_templates
+from cds_service.web.discovery import wanted_templates
 from cds_service.web.fetching import ask_for_the_rest
 from cds_service.web.journal import pseudonym
+from cds_service.web.set_aside import recall
 from cds_service.web.state import state
 
 hooks = Blueprint("hooks", __name__)
@@ -27,17 +26,18 @@ hooks = Blueprint("hooks", __name__)
 @hooks.post("/cds-services/<service_id>")
 def call(service_id: str) -> Response:
     """Answer one call of a service."""
-    if service_id != SERVICE:
-        raise RequestError(404, Fault("service", "no such service", f"call {SERVICE}"), code="not-found")
     here = state()
-    hook = read_envelope(decode(read_body(here.settings.max_body)))
-    note(hook_instance=hook.hook_instance, user=pseudonym(here.settings.secret, hook.user_id))
+    hook = read_envelope(json_body(service_id))
+    tenant = caller().key
+    who = {"user": pseudonym(here.settings.secret, hook.user_id), "tenant": pseudonym(here.settings.secret, tenant)}
+    note(hook_instance=hook.hook_instance, **who)
     found = sort(hook.prefetch)
     templates = wanted_templates(here.settings.today(), here.settings.prefetch)
     note(fhir=ask_for_the_rest(found, hook, templates, here.fhir))
     source = ChartSource(settled(found), hook.patient_id, hook.encounter_id)
-    outcome = assess(source, here.knowledge, here.reading, here.settings.today(), here.settings.policy)
-    issuer = Issuer(here.settings.secret, tenant=caller().key, intent=here.settings.policy.order_intent)
+    dismissed = recall(here, tenant, hook.patient_id)
+    outcome = assess(source, here.knowledge, here.reading, here.settings.today(), here.settings.policy, dismissed)
+    issuer = Issuer(here.settings.secret, tenant, intent=here.settings.policy.order_intent)
     recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)
     cards = write_cards(outcome.assessment, recipient, issuer, here.reading.codes)
     _count(outcome, silent=here.settings.silent)
@@ -48,7 +48,7 @@ def _count(outcome: Outcome, silent: bool) -> None:
     assessment = outcome.assessment
     metrics.ASSESSED.labels("cards" if assessment.cards else "no card").inc()
     for card in assessment.cards:
-        metrics.CARDS.labels(card.name, card.indicator, "silent" if silent else "live").inc()
+        (metrics.SILENT if silent else metrics.SHOWN).labels(card.name, card.indicator).inc()
     for gap in assessment.gaps:
         # A client may call its keys as it likes; a label is one of ours.
         metrics.GAPS.labels(gap.query if gap.query in QUERIES else "other").inc(gap.count)

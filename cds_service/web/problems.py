@@ -9,7 +9,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from cds_service import fhir
-from cds_service.errors import Fault, RequestError
+from cds_service.errors import Fault, RequestError, StoreError
 from cds_service.web.answers import json_response
 from cds_service.web.calls import note
 from cds_service.web.journal import fields
@@ -39,6 +39,7 @@ _REMEDIES = {
 def register_problems(app: Flask) -> None:
     """Turn every error of the application into an OperationOutcome."""
     app.register_error_handler(RequestError, _request_error)
+    app.register_error_handler(StoreError, _store_fails)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(Exception, _our_bug)
@@ -61,6 +62,14 @@ def _outcome(status: int, code: str, faults: tuple[Fault, ...]) -> Response:
 def _request_error(error: RequestError) -> Response:
     note(refused=[fault.where for fault in error.faults])
     return _outcome(error.status, error.code, error.faults)
+
+
+def _store_fails(error: StoreError) -> Response:
+    log.error("the store failed", extra=fields(kind=str(error)))
+    fault = Fault(
+        "$", "the store of this service does not answer; nothing was kept", "send the same request again later"
+    )
+    return _outcome(503, "transient", (fault,))
 
 
 def _http_error(error: HTTPException) -> Response:

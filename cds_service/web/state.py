@@ -12,7 +12,7 @@ from cds_service.clinical.knowledge import Knowledge
 from cds_service.knowledge.reading import Reading
 from cds_service.network.fetch import FhirAccess
 from cds_service.settings import Settings
-from cds_service.web.auth import Authenticator
+from cds_service.web.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,7 @@ class State:
     reading: Reading
     slots: BoundedSemaphore  # calls that a worker handles at once
     fhir: FhirAccess
-    authenticator: Authenticator
-
-    def store_reachable(self) -> bool:
-        return True
+    store: Store
 
 
 def state() -> State:

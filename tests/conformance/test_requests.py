@@ -299,11 +299,6 @@ def test_our_own_bug_is_500_and_never_an_empty_answer(
     assert re.fullmatch(r"\w+\.py:\d+", written["at"])
 
 
-def test_feedback_is_not_offered_yet() -> None:
-    response = client().post(f"{SERVICE}/feedback", data=json.dumps({"feedback": []}), content_type="application/json")
-    assert (response.status_code, paths(response)) == (404, {"path"})
-
-
 def test_a_hook_instance_may_be_any_uuid() -> None:
     for instance in (uuid.uuid4(), uuid.UUID(int=0)):
         assert call(asked() | {"hookInstance": str(instance)}).status_code == 200

@@ -16,6 +16,8 @@ from openapi_spec_validator import validate
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from cds_service import __version__
+from cds_service.errors import StoreError
+from cds_service.response.uuids import Issued, write
 from cds_service.settings import read_settings
 from cds_service.web import create_app
 from tests.conftest import FIXTURES, ROOT, TODAY, read_page
@@ -91,7 +93,7 @@ def test_every_route_stands_in_the_document() -> None:
 def test_an_address_outside_the_document_has_no_route() -> None:
     adapter = application().url_map.bind("localhost")
     with pytest.raises(NotFound):
-        adapter.match(f"{SERVICE}/feedback", method="POST")
+        adapter.match(f"{SERVICE}/analytics", method="POST")
     with pytest.raises(MethodNotAllowed):
         adapter.match("/cds-services", method="POST")
 
@@ -155,6 +157,49 @@ def test_a_real_answer_is_what_the_document_says(status: str) -> None:
     for name, header in promised.get("headers", {}).items():
         allowed = _resolved(header)["schema"]
         assert headers[name] == allowed.get("const", headers[name])
+
+
+FEEDBACK = f"{SERVICE}/feedback"
+
+
+@cache
+def real_answers_to_feedback() -> dict[str, tuple[int, Any, Any]]:
+    """Every status that the feedback address promises, except 401, which authentication answers."""
+    client = application().test_client()
+    operation = document()["paths"][FEEDBACK]["post"]
+    good = operation["requestBody"]["content"]["application/json"]["examples"]["accepted"]["value"]
+    secret, issued = b"only-for-these-tests", Issued(6, 0, 0, 1, 1)
+    theirs = {"feedback": [good["feedback"][0] | {"card": write(issued, secret, "another tenant")}]}
+    answers = {
+        "200": client.post(FEEDBACK, json=good),
+        "400": client.post(FEEDBACK, json={"feedback": [{}]}),
+        "403": client.post(FEEDBACK, json=theirs),
+        "405": client.get(FEEDBACK),
+        "413": client.post(FEEDBACK, data=b" " * (21 * 1024 * 1024), content_type="application/json"),
+        "415": client.post(FEEDBACK, json=good, content_type="text/plain"),
+    }
+    for status, error in (("500", ValueError), ("503", StoreError)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("cds_service.web.store.Store.record", lambda *_, kind=error: _raise(kind))
+            answers[status] = client.post(FEEDBACK, json=good)
+    return {status: (a.status_code, a.headers, a.get_json()) for status, a in answers.items()}
+
+
+def _raise(kind: type[Exception]) -> None:
+    raise kind("kind")
+
+
+def test_the_document_names_every_status_of_feedback_and_no_other() -> None:
+    assert set(document()["paths"][FEEDBACK]["post"]["responses"]) == set(real_answers_to_feedback()) | {"401"}
+
+
+@pytest.mark.parametrize("status", ["200", "400", "403", "405", "413", "415", "500", "503"])
+def test_a_real_answer_to_feedback_is_what_the_document_says(status: str) -> None:
+    code, headers, body = real_answers_to_feedback()[status]
+    promised = _resolved(document()["paths"][FEEDBACK]["post"]["responses"][status])
+    assert str(code) == status
+    schema = promised["content"][headers["Content-Type"]]["schema"]["$ref"].rpartition("/")[2]
+    assert faults(schema, body) == []
 
 
 @pytest.mark.parametrize("path", ["/cds-services", "/cds-services/"])

@@ -65,7 +65,13 @@ def _done(*command: str) -> None:
 def test_the_wheel_holds_code_content_fixtures_and_licences_and_nothing_else(installed: Installed) -> None:
     names = zipfile.ZipFile(installed.wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"cds_service", f"cds_service-{__version__}.dist-info"}
-    for wanted in ("cards/VERSION", "cards/catalogue/", "fixtures/requests/hand-weakness.json", "wsgi.py"):
+    for wanted in (
+        "cards/VERSION",
+        "cards/catalogue/",
+        "fixtures/requests/hand-weakness.json",
+        "wsgi.py",
+        "web/migrations/versions/",
+    ):
         assert any(name.startswith(f"cds_service/{wanted}") for name in names), wanted
     for wanted in ("LICENSE", "NOTICE"):
         assert any(name.endswith(f"/{wanted}") for name in names), wanted

@@ -13,7 +13,6 @@ from cds_service.settings import read_settings
 from cds_service.web import create_app
 from cds_service.web.tokens import Replays
 from tests.conftest import _COMPILED
-from tests.network.replays import TestReplays
 from tests.network.signing import ISSUER, PUBLIC_URL, public_jwk
 
 SERVICE = "/cds-services/muscle-twitching"
@@ -40,8 +39,9 @@ def given(*keys: dict[str, Any], **more: Any) -> dict[str, Any]:
 def by_token(folder: Path, *clients: dict[str, Any], replays: Replays | None = None, **settings: str) -> Flask:
     """An application that knows its clients by their tokens."""
     return application(
-        replays or TestReplays(f"sqlite:///{folder}/used.sqlite"),
+        replays,
         CDS_AUTH="jwt",
+        CDS_DATABASE_URL=f"sqlite:///{folder}/store.sqlite",
         CDS_PUBLIC_URL=PUBLIC_URL,
         CDS_JWT_CLIENTS=str(clients_file(folder, *(clients or (given(),)))),
         **settings,

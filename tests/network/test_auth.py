@@ -16,7 +16,6 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cds_service import fhir
-from cds_service.errors import SettingsError
 from cds_service.web.tokens import LEEWAY_SECONDS, MOST_CHARACTERS
 from tests.conftest import FIXTURES
 from tests.network.applications import SERVICE, application, by_token, given
@@ -461,13 +460,6 @@ def test_off_is_loud_and_ignores_what_clients_send(caplog: pytest.LogCaptureFixt
     assert [r.levelname for r in caplog.records if "authentication is off" in r.getMessage()] == ["WARNING"]
     for headers in ({}, good(), {"Authorization": "Bearer nonsense"}, {"X-Client-Verified-Subject": "CN=ehr"}):
         assert ask(client, headers).status_code == 200
-
-
-def test_tokens_are_not_checked_without_a_memory_of_used_ones(tmp_path: Path) -> None:
-    clients = tmp_path / "clients.yaml"
-    clients.write_text(json.dumps({"clients": [given()]}), encoding="utf-8")
-    with pytest.raises(SettingsError, match="store"):
-        application(CDS_AUTH="jwt", CDS_PUBLIC_URL=PUBLIC_URL, CDS_JWT_CLIENTS=str(clients))
 
 
 SUBJECT = "X-Client-Verified-Subject"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ from tests.network.signing import DISCOVERY, ISSUER, PUBLIC_URL, Draft, bearer, 
 from tests.served import SERVICE, Served, refused, serving
 
 BODY = (FIXTURES / "requests" / "low-potassium.json").read_bytes()
-WITH_REPLAYS = [sys.executable, "-m", "tests.network.with_replays"]
 JSON = {"Content-Type": "application/json"}
 SUBJECT = "X-Client-Verified-Subject"
 
@@ -45,7 +43,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
             "CDS_CORS_ORIGINS": "https://sandbox.cds-hooks.org",
             "CDS_DATABASE_URL": f"sqlite:///{folder}/used.sqlite",
         }
-        with serving(folder, WITH_REPLAYS, **settings) as served:
+        with serving(folder, **settings) as served:
             yield Clinic(served, keys)
 
 
@@ -114,7 +112,8 @@ def test_behind_a_proxy_the_header_is_the_client(tmp_path: Path) -> None:
 
 def test_without_authentication_the_start_is_loud(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
-        assert "WARNING authentication is off" in served.printed
+        assert '"level":"warning"' in served.printed
+        assert "authentication is off: anybody" in served.printed
         assert served.ask("GET", "/cds-services", Authorization="Bearer nonsense")[0] == 200
 
 

@@ -148,7 +148,7 @@ def test_every_call_is_written_down_once_and_names_nobody(served: Served) -> Non
 
 
 def test_figures_of_all_workers_add_up(served: Served) -> None:
-    called, issued = ("cds_calls_total", "hooks.call", "200"), ("cds_cards_total", "TW06", "warning", "live")
+    called, issued = ("cds_calls_total", "hooks.call", "200"), ("cds_cards_shown_total", "TW06", "warning")
     before = figures(served)
     threads = [threading.Thread(target=served.call, args=(GOOD,)) for _ in range(2)]
     for number in range(10):
@@ -222,7 +222,7 @@ def test_silent_mode_assesses_counts_and_answers_nothing(tmp_path: Path) -> None
     with serving(tmp_path, CDS_MODE="silent") as served:
         assert served.call(GOOD) == (200, {"cards": []})
         assert lines(served)[-1]["cards"] == ["TW06"]
-        assert figures(served)["cds_cards_total", "TW06", "warning", "silent"] == 1
+        assert figures(served)["cds_cards_silent_total", "TW06", "warning"] == 1
         _, _, discovery = served.ask("GET", "/cds-services")
         assert "Silent mode" in json.loads(discovery)["services"][0]["usageRequirements"]
 

@@ -11,7 +11,6 @@ import pytest
 
 from tests.network.applications import clients_file, given
 from tests.network.signing import DISCOVERY, PUBLIC_URL, good
-from tests.network.test_auth_served import WITH_REPLAYS
 from tests.served import Served, serving
 
 
@@ -27,7 +26,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Served]]:
         "CDS_DATABASE_URL": f"sqlite:///{folder}/shared.sqlite",
     }
     with ExitStack() as running:
-        yield [running.enter_context(serving(_made(folder / name), WITH_REPLAYS, **settings)) for name in ("a", "b")]
+        yield [running.enter_context(serving(_made(folder / name), **settings)) for name in ("a", "b")]
 
 
 def _made(folder: Path) -> Path:

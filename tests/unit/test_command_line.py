@@ -51,6 +51,7 @@ def failure(*arguments: str | Path, status: int = 1, **settings: str) -> str:
         ("serve", ("127.0.0.1:8000", "--workers", "cds-service settings", "CDS_TODAY=")),
         ("assess", ("CDS Hooks request", "FHIR Bundle", "--explain", "--json", "2026-06-15", "cds-service assess")),
         ("check-content", ("file, field and remedy", "worked example", "CDS_CONTENT", "cds-service check-content")),
+        ("feedback-report", ("accepted", "--since 2026-01-01", "--csv", "--svg", "--comments", "CDS_DATABASE_URL")),
         ("settings", ("environment variable", "default", "CDS_QUIET_UNDER_DAYS=14")),
     ],
 )

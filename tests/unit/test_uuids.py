@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.response.uuids import Issued, memory_key, read, release_of, write
+from cds_service.response.uuids import Issued, OtherTenantError, memory_key, read, release_of, write
 
 SECRET = b"only-for-these-tests"
+CLINIC = "https://ehr.example.org\x1fclinic"
 EXAMPLE = Issued(card=6, release=0xABC, suggestion=2, memory=0x123456789A, random=0xFEDCBA)
 WIDTHS = {"card": 8, "release": 12, "suggestion": 6, "memory": 40, "random": 24}
 
@@ -20,13 +21,13 @@ issued = st.builds(Issued, **{name: st.integers(0, 2**width - 1) for name, width
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(issued)
 def test_what_is_written_is_read(fields: Issued) -> None:
-    assert read(write(fields, SECRET), SECRET) == fields
+    assert read(write(fields, SECRET, CLINIC), SECRET, CLINIC) == fields
 
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(issued)
 def test_it_is_a_uuid_of_version_8_and_variant_10(fields: Issued) -> None:
-    text = write(fields, SECRET)
+    text = write(fields, SECRET, CLINIC)
     assert str(uuid.UUID(text)) == text
     assert uuid.UUID(text).version == 8
     assert uuid.UUID(text).variant == uuid.RFC_4122
@@ -34,44 +35,75 @@ def test_it_is_a_uuid_of_version_8_and_variant_10(fields: Issued) -> None:
 
 
 def test_the_first_byte_is_the_card() -> None:
-    assert write(EXAMPLE, SECRET)[:2] == "06"
-    assert write(EXAMPLE, SECRET)[2:5] == "abc"
+    assert write(EXAMPLE, SECRET, CLINIC)[:2] == "06"
+    assert write(EXAMPLE, SECRET, CLINIC)[2:5] == "abc"
 
 
 # Version and variant hold no field of ours; every other bit is under the check.
 _FIXED = {*range(76, 80), 62, 63}
+_TO_TENANT = set(range(16))  # the half of the check that says to whom the card was issued
 
 
-@pytest.mark.parametrize("bit", sorted(set(range(128)) - _FIXED))
+@pytest.mark.parametrize("bit", sorted(set(range(128)) - _FIXED - _TO_TENANT))
 def test_one_changed_bit_is_noticed(bit: int) -> None:
-    changed = uuid.UUID(int=uuid.UUID(write(EXAMPLE, SECRET)).int ^ (1 << bit))
-    assert read(str(changed), SECRET) is None
+    changed = uuid.UUID(int=uuid.UUID(write(EXAMPLE, SECRET, CLINIC)).int ^ (1 << bit))
+    assert read(str(changed), SECRET, CLINIC) is None
+
+
+@pytest.mark.parametrize("bit", sorted(_TO_TENANT))
+def test_one_changed_bit_of_the_tenant_is_noticed(bit: int) -> None:
+    changed = uuid.UUID(int=uuid.UUID(write(EXAMPLE, SECRET, CLINIC)).int ^ (1 << bit))
+    with pytest.raises(OtherTenantError):
+        read(str(changed), SECRET, CLINIC)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(issued, st.text(max_size=40))
+def test_a_card_of_another_tenant_is_told_from_a_foreign_one(fields: Issued, other: str) -> None:
+    text = write(fields, SECRET, CLINIC)
+    if other == CLINIC:
+        assert read(text, SECRET, other) == fields
+    else:
+        with pytest.raises(OtherTenantError):
+            read(text, SECRET, other)
+
+
+def test_a_card_issued_without_authentication_belongs_to_nobody() -> None:
+    text = write(EXAMPLE, SECRET, "")
+    assert read(text, SECRET, "") == EXAMPLE
+    assert read(text, SECRET, CLINIC) is None
+
+
+def test_the_tenant_changes_nothing_but_its_half_of_the_check() -> None:
+    one, other = (uuid.UUID(write(EXAMPLE, SECRET, tenant)).int for tenant in (CLINIC, "another"))
+    assert one != other
+    assert one >> 16 == other >> 16
 
 
 @pytest.mark.parametrize("bit", sorted(_FIXED))
 def test_another_version_or_variant_is_not_ours(bit: int) -> None:
-    changed = uuid.UUID(int=uuid.UUID(write(EXAMPLE, SECRET)).int ^ (1 << bit))
-    assert read(str(changed), SECRET) is None
+    changed = uuid.UUID(int=uuid.UUID(write(EXAMPLE, SECRET, CLINIC)).int ^ (1 << bit))
+    assert read(str(changed), SECRET, CLINIC) is None
 
 
 def test_another_secret_reads_nothing() -> None:
-    assert read(write(EXAMPLE, SECRET), b"another") is None
-    assert read(write(EXAMPLE, b""), SECRET) is None
+    assert read(write(EXAMPLE, SECRET, CLINIC), b"another", CLINIC) is None
+    assert read(write(EXAMPLE, b"", CLINIC), SECRET, CLINIC) is None
 
 
 def test_a_uuid_of_somebody_else_is_not_ours() -> None:
     for foreign in ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-8fff-bfff-ffffffffffff", str(uuid.uuid4())):
-        assert read(foreign, SECRET) is None
+        assert read(foreign, SECRET, CLINIC) is None
 
 
 @pytest.mark.parametrize("text", ["", "not-a-uuid", "123", "g" * 32])
 def test_no_uuid_at_all_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        read(text, SECRET)
+        read(text, SECRET, CLINIC)
 
 
 def test_capitals_and_braces_are_the_same_uuid() -> None:
-    assert read("{" + write(EXAMPLE, SECRET).upper() + "}", SECRET) == EXAMPLE
+    assert read("{" + write(EXAMPLE, SECRET, CLINIC).upper() + "}", SECRET, CLINIC) == EXAMPLE
 
 
 def test_the_memory_key_knows_the_advice_and_not_the_patient() -> None:

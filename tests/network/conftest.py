@@ -1,0 +1,132 @@
+"""Both databases: the same tests run on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from flask import Flask, g, request
+from sqlalchemy import create_engine, make_url
+
+from cds_service.settings import read_settings
+from cds_service.web import create_app
+from cds_service.web.caller import Caller
+from cds_service.web.state import State
+from cds_service.web.store import Store
+from tests.conftest import FIXTURES, TODAY
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The address of a PostgreSQL server of this test process, without a database of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks for a runtime folder that not every machine has
+        import pgserver
+
+    # Its sockets lie beside its files, and a socket's path must be short.
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
+        server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The setting for an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/feedback.sqlite"
+    return new_postgresql_database(request.getfixturevalue("postgresql"))
+
+
+def new_postgresql_database(server: str) -> str:
+    """The setting for an empty database on this server."""
+    name = f"test_{uuid.uuid4().hex}"
+    url = make_url(server)
+    engine = create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return url.set(database=name).render_as_string(hide_password=False)
+
+
+SECRET = "only-for-these-tests"
+
+
+@dataclass
+class Clock:
+    """A clock that a test can put forward."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass
+class House:
+    """The application on a database of its own, as one tenant or another sees it."""
+
+    app: Flask
+    clock: Clock
+
+    @property
+    def store(self) -> Store:
+        return cast(State, self.app.extensions["cds"]).store
+
+    def post(self, path: str, body: Any, tenant: str = "") -> Any:
+        client = self.app.test_client()
+        return client.post(path, json=body, headers={"X-Test-Tenant": tenant})
+
+    def cards(self, body: Any, tenant: str = "") -> list[Any]:
+        answer = self.post("/cds-services/muscle-twitching", body, tenant)
+        assert answer.status_code == 200, answer.get_json()
+        return cast(list[Any], answer.get_json()["cards"])
+
+    def tell(self, *feedback: Any, tenant: str = "", **members: Any) -> Any:
+        return self.post("/cds-services/muscle-twitching/feedback", {"feedback": list(feedback), **members}, tenant)
+
+    def rows(self) -> list[dict[str, Any]]:
+        return list(self.store.entries())
+
+
+@pytest.fixture
+def build(monkeypatch: pytest.MonkeyPatch, knowledge: Any, reading: Any) -> Callable[..., House]:
+    """The application with these settings, with content that is compiled once, and a tenant in a header."""
+    monkeypatch.setattr("cds_service.web.load", lambda folder: (knowledge, reading))
+
+    def made(**settings: str) -> House:
+        app = create_app(read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": SECRET} | settings))
+
+        @app.before_request
+        def who() -> None:
+            tenant = request.headers.get("X-Test-Tenant", "")
+            g.caller = Caller("https://ehr.example.org", tenant) if tenant else Caller()
+
+        clock = Clock(datetime.now(UTC))
+        cast(State, app.extensions["cds"]).store._clock = clock
+        return House(app, clock)
+
+    return made
+
+
+@pytest.fixture
+def house(build: Callable[..., House], database_url: str) -> House:
+    return build(CDS_DATABASE_URL=database_url)
+
+
+@pytest.fixture
+def request_body() -> Any:
+    return json.loads((FIXTURES / "requests" / "hand-weakness.json").read_bytes())
