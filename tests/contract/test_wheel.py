@@ -17,6 +17,8 @@ import pytest
 from cds_service import __version__
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.xdist_group("wheel")
+
 
 @dataclass
 class Installed:

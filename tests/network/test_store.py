@@ -297,9 +297,8 @@ def test_after_a_failure_calls_are_not_held_up(store: Store, monkeypatch: pytest
         store.is_set_aside("tenant", 7)
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_restarted_server_is_found_again(postgresql: str, database_url: str, store: Store) -> None:
-    if database_url.startswith("sqlite"):
-        pytest.skip("a file is not restarted")
     store.record([entry("before")])
     administrator = create_engine(database.address(postgresql), isolation_level="AUTOCOMMIT")
     with administrator.connect() as connection:
