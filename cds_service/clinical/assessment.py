@@ -19,6 +19,9 @@ from cds_service.clinical.workup import Plan, across_cards, plan
 
 SHORT_CARDS = frozenset({"TW21", "TW22"})
 EMERGENCY = tuple(ranking.TIERS["T0"])
+# Switched off, these still keep a benign card away and leave their facts as plain lines.
+GRAVE = tuple(card for tier in ("T0", "T1", "T2") for card in ranking.TIERS[tier])
+OFF = "switched off by this site"
 # Cards of these tiers are dropped when every test they would suggest is already ordered.
 DROPPED_WHEN_PENDING = frozenset({"T3", "T4", "T5", "T6", "T7", "overlay"})
 
@@ -72,7 +75,7 @@ class Assessment:
     differential: tuple[Weighed, ...]
     silent_because: str = ""
     rules: tuple[NoCardRule, ...] = ()
-    emergency_facts: tuple[Finding, ...] = ()  # when a site has switched the emergency tier off
+    unspoken: tuple[Finding, ...] = ()  # facts of grave cards that this site has switched off
 
     @property
     def today(self) -> date:
@@ -134,8 +137,8 @@ def reason(
     on_show = {i for card in shown for i in card.ids}
     hidden = [c for c, (presence, _) in triggered.items() if presence is Presence.PRESENT and c not in on_show]
     cards = _write(shown, plans, hidden, differential, case)
-    emergency = () if policy.emergency_tier else _emergency_facts(triggered, case)
-    return Assessment(case, ladder, cards, differential, "", _rules(triggered, case), emergency)
+    unspoken = _unspoken([card for card in GRAVE if held.get(card) == OFF], case)
+    return Assessment(case, ladder, cards, differential, "", _rules(triggered, case), unspoken)
 
 
 def _closed(case: Case) -> str:
@@ -176,12 +179,14 @@ def _sift(triggered: Triggered, case: Case, policy: Policy) -> tuple[dict[str, s
             held[card_id] = suppressed.because
         elif rule is not None:
             held[card_id] = f"{rule.id}: {rule.title}"
-        elif card_id in policy.cards_off:
-            held[card_id] = "switched off by this site"
-        elif card_id in EMERGENCY and not policy.emergency_tier:
-            held[card_id] = "the emergency tier is switched off by this site"
+        elif card_id in policy.cards_off or (card_id in EMERGENCY and not policy.emergency_tier):
+            held[card_id] = OFF
         else:
             fired[card_id] = indicator
+    if any(held.get(card) == OFF for card in GRAVE):
+        for benign in fired.keys() & set(ranking.TIERS["T7"]):
+            held[benign] = "a more serious card is switched off by this site"
+            del fired[benign]
     return _fresh(fired, held, case, policy), held
 
 
@@ -314,11 +319,6 @@ def _causes(
     return own + [h for card in hidden for h in case.knowledge.cards[card].hypotheses]
 
 
-def _emergency_facts(triggered: Mapping[str, tuple[Presence, str]], case: Case) -> tuple[Finding, ...]:
-    facts: dict[str, Finding] = {}
-    for card_id in EMERGENCY:
-        if card_id in triggered and triggered[card_id][0] is Presence.PRESENT:
-            for name in case.knowledge.cards[card_id].names:
-                if case[name].present:
-                    facts[name] = case[name]
-    return tuple(facts.values())
+def _unspoken(cards: Iterable[str], case: Case) -> tuple[Finding, ...]:
+    names = dict.fromkeys(name for card in cards for name in case.knowledge.cards[card].names)
+    return tuple(case[name] for name in names if case[name].present)

@@ -30,7 +30,7 @@ def detail(card: CardPlan, assessment: Assessment, lead: bool) -> str:
     case = assessment.case
     parts = [
         section("Found", _found(card, case)),
-        section("Emergency features on file", _emergencies(assessment) if lead else ()),
+        section("Also on file; the card on it is switched off by this site", _unspoken(assessment) if lead else ()),
         section("Speaks against", _against(card, case)),
         section(
             "Consider", (_hypothesis(w, card, case) for w in card.hypotheses) if card.hypotheses else _no_cause(card)
@@ -76,8 +76,8 @@ def _evidence(evidence: Evidence, title: str) -> str:
     return ", ".join(part for part in (what, when) if part) + where
 
 
-def _emergencies(assessment: Assessment) -> Iterator[str]:
-    for finding in assessment.emergency_facts:
+def _unspoken(assessment: Assessment) -> Iterator[str]:
+    for finding in assessment.unspoken:
         title = assessment.case.knowledge.findings[finding.id].title
         yield _stated(title, finding.evidence[:2])
 

@@ -18,9 +18,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from cds_service.assess import ChartSource, assess
+from cds_service.clinical.assessment import Policy
 from cds_service.errors import RequestError, SettingsError
 from cds_service.intake import prefetch
 from cds_service.knowledge.load import load
+from cds_service.response.cards import Issuer, Recipient, write_cards
 from cds_service.settings import read_settings, shown_settings
 from tests.conftest import FIXTURES, ROOT, TODAY
 from tests.served import COMMAND, SERVICE, Served, environment, free_port, serving
@@ -318,3 +320,41 @@ def test_a_text_beyond_reason_is_a_named_gap() -> None:
     knowledge, reading = load(None)
     gaps = assess(found, knowledge, reading, TODAY).assessment.gaps
     assert [gap.reason for gap in gaps] == ["a resource could not be read"]
+
+
+@pytest.mark.parametrize(
+    ("off", "record", "says"),
+    [
+        ("TW06", "EX04-hand-weakness-wasting-brisk-legs", "an extensor plantar response"),
+        ("TW05", "L-critical-potassium-low", "potassium 2\\.4"),
+        ("TW01", "S-paralysis", "new paralysis"),
+    ],
+)
+def test_a_grave_card_that_is_switched_off_leaves_its_facts_and_no_benign_card(
+    off: str, record: str, says: str
+) -> None:
+    body = json.loads((FIXTURES / "records" / f"{record}.json").read_bytes())
+    patient = next(e["resource"]["id"] for e in body["entry"] if e["resource"]["resourceType"] == "Patient")
+    knowledge, reading = load(None)
+    policy = Policy(cards_off=frozenset({off}))
+    done = assess(ChartSource(prefetch.whole_record(body), patient), knowledge, reading, TODAY, policy).assessment
+    cards = write_cards(done, Recipient(patient), Issuer(b"only-for-these-tests"), reading.codes)
+    assert off not in {rule.id for card in done.cards for rule in card.cards}
+    assert not {rule.tier for card in done.cards for rule in card.cards} & {"T7"}
+    on_file = cards[0]["detail"].partition("switched off by this site**")[2].partition("**")[0]
+    assert says in on_file
+
+
+@pytest.mark.parametrize(
+    ("off", "record"), [("TW26", "EX25-emg-denervation-unread"), ("TW05", "L-critical-lithium"), ("TW01", "S-eye-pain")]
+)
+def test_a_benign_card_does_not_stand_in_for_a_grave_one(off: str, record: str) -> None:
+    body = json.loads((FIXTURES / "records" / f"{record}.json").read_bytes())
+    patient = next(e["resource"]["id"] for e in body["entry"] if e["resource"]["resourceType"] == "Patient")
+    knowledge, reading = load(None)
+    policy = Policy(cards_off=frozenset({off}))
+    done = assess(ChartSource(prefetch.whole_record(body), patient), knowledge, reading, TODAY, policy).assessment
+    assert "TW22" not in {card.name for card in done.cards}
+    assert [rung.outcome for rung in done.ladder if rung.card.id == "TW22"] == [
+        "held back: a more serious card is switched off by this site"
+    ]
