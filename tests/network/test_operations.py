@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -358,3 +359,14 @@ def test_a_benign_card_does_not_stand_in_for_a_grave_one(off: str, record: str) 
     assert [rung.outcome for rung in done.ladder if rung.card.id == "TW22"] == [
         "held back: a more serious card is switched off by this site"
     ]
+
+
+def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path) -> None:
+    with serving(tmp_path) as served, slow(served.port, GOOD, 200) as connection:
+        time.sleep(0.5)  # a worker has begun to read
+        served.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        connection.sendall(GOOD[200:])
+        status, body = answer(connection)
+        assert (status, len(json.loads(body)["cards"])) == (200, 1)
+        assert served.process.wait(20) == 0
