@@ -151,7 +151,7 @@ def good_kinds() -> list[Kind]:
 def hostile_kinds() -> list[Kind]:
     body = json.dumps(fixture("low-potassium")).encode()
     packed = "Content-Encoding: gzip\r\n"
-    deep_extension = b'{"extension":[' * 400 + b"]}" * 400
+    deep, patient = b'{"extension":[' * 400 + b"]}" * 400, b'"resourceType": "Patient", '
     return [
         Kind("broken JSON", whole(body[:-40])),
         Kind("no object", whole(b"[" * 3 + b"1e999" + b"]" * 3)),
@@ -163,7 +163,7 @@ def hostile_kinds() -> list[Kind]:
         Kind("25 MB", whole(b" " * (25 * MEGABYTE))),
         Kind("25 MB in chunks", in_chunks(25)),
         Kind("nested arrays", whole(b"[" * 500_000)),
-        Kind("nested resource", whole(body.replace(b'"resourceType": "Patient",', b'"resourceType": "Patient", "extension": [' + deep_extension + b"],", 1))),
+        Kind("nested resource", whole(body.replace(patient, patient + b'"extension": [' + deep + b"], ", 1))),
         Kind("unknown service", whole(body, path="/cds-services/no-such-service")),
         Kind("wrong content type", whole(body, media="text/plain")),
         Kind("10000 resources", whole(chart(10_000, twitching=True))),
@@ -252,7 +252,7 @@ def growth(samples: list[tuple[float, float]]) -> float:
 
 async def run(node: Node, seconds: float, seen: Seen, samples: list[tuple[float, float]]) -> float:
     """Load for so many seconds. Gives the seconds it took until the last request had ended."""
-    kinds, begun = in_turn(), time.monotonic()
+    kinds = in_turn()
     next(kinds)  # the bodies are made before the clock starts to count
     begun = time.monotonic()
     watching = asyncio.ensure_future(watch(node.workers(), begun, samples))

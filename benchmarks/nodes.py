@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SERVICE = "/cds-services/muscle-twitching"
 FEEDBACK = f"{SERVICE}/feedback"
+COMMAND = [sys.executable, "-m", "cds_service", "serve"]
 WORKERS = 2
 PATIENCE = 60  # seconds until a node is ready; content is compiled first
 JSON_TYPE = {"Content-Type": "application/json"}
@@ -62,8 +63,9 @@ class Node:
         known = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "cds_service", "serve", "--workers", str(WORKERS), "--bind", f"127.0.0.1:{self.port}"],
-                cwd=self.folder, env=self._environment(), stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                [*COMMAND, "--workers", str(WORKERS), "--bind", f"127.0.0.1:{self.port}"],
+                cwd=self.folder, env=self._environment(),
+                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         until = time.monotonic() + PATIENCE
         while "Cards:" not in self.printed[known:]:

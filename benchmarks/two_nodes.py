@@ -301,7 +301,9 @@ def cards_are_known_everywhere(here: Site, verdicts: Verdicts) -> None:
     told = [post(here.b.port, FEEDBACK, overridden(card, patient))[0] for patient, card in issued.items()]
     verified = {row["comment"]: row["verified"] and row["card"] for row in here.rows() if row["comment"] in issued}
     known = told == [200] * count and len(verified) == count and all(verified.values())
-    verdicts.add(known, f"(c) {count} cards of A, verified when feedback came to B: {sum(map(bool, verified.values()))}")
+    verdicts.add(
+        known, f"(c) {count} cards of A, verified when feedback came to B: {sum(map(bool, verified.values()))}"
+    )
     back_at_a = sum(len(cards(here.a.port, patient)) for patient in issued)
     verdicts.add(back_at_a == 0, f"(c) overridden on B, shown again by A: {back_at_a}")
     stays_away(here, verdicts, begun)
@@ -315,7 +317,9 @@ def stays_away(here: Site, verdicts: Verdicts, begun: float) -> None:
     verdicts.add(shown == 0, f"(c) overridden on A for {len(patients)} patients, shown again by B: {shown}")
     stranger = len(cards(here.b.port, "never-seen"))
     took = time.monotonic() - begun
-    verdicts.add(stranger == 1, f"(c) a patient without an override still gets the card from B: {stranger}; {took:.1f} s")
+    verdicts.add(
+        stranger == 1, f"(c) a patient without an override still gets the card from B: {stranger}; {took:.1f} s"
+    )
 
 
 def main() -> None:
@@ -327,12 +331,14 @@ def main() -> None:
     if command is None:
         raise SystemExit("nginx is missing: apt-get install nginx-light")
     # PostgreSQL's sockets lie beside its files, and a socket's path must be short.
-    with tempfile.TemporaryDirectory(prefix="nodes-", ignore_cleanup_errors=True) as folder:
-        with site(command, Path(folder)) as here:
-            print("two nodes, two workers each, one PostgreSQL, one nginx", flush=True)
-            tokens_are_used_once(here, verdicts)
-            feedback_survives_a_node(here, seconds, verdicts)
-            cards_are_known_everywhere(here, verdicts)
+    with (
+        tempfile.TemporaryDirectory(prefix="nodes-", ignore_cleanup_errors=True) as folder,
+        site(command, Path(folder)) as here,
+    ):
+        print("two nodes, two workers each, one PostgreSQL, one nginx", flush=True)
+        tokens_are_used_once(here, verdicts)
+        feedback_survives_a_node(here, seconds, verdicts)
+        cards_are_known_everywhere(here, verdicts)
     sys.exit(1 if verdicts.failed else 0)
 
 
