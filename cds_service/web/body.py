@@ -36,7 +36,7 @@ def read_body(most: int) -> bytes:
         raise _unsupported("Content-Encoding", "is not supported", "send the body uncompressed or as gzip")
     if request.content_length is not None and request.content_length > most:
         raise RequestError(413, _TOO_LARGE, code="too-long")  # before a byte of it is read
-    raw = _received()
+    raw = _received(most)
     return _unpacked(raw, most) if encoding == "gzip" else raw
 
 
@@ -44,14 +44,20 @@ def _unsupported(header: str, what: str, remedy: str) -> RequestError:
     return RequestError(415, Fault(header, what, remedy), code="not-supported")
 
 
-def _received() -> bytes:
+def _received(most: int) -> bytes:
+    # A body in chunks does not say how long it is, and reading ends at the limit without a word: one byte beyond
+    # what is allowed tells a body that is too large from one that ends there.
+    request.max_content_length = most + 1
     try:
-        return request.get_data(cache=False)
+        raw = request.get_data(cache=False)
     except ClientDisconnected as error:
         if not isinstance(error.__context__, TimeoutError):
             raise
         slow = Fault("$", "the body did not arrive in time", "send it faster, or raise CDS_BODY_DEADLINE_SECONDS")
         raise RequestError(408, slow, code="timeout") from None
+    if len(raw) > most:
+        raise RequestError(413, _TOO_LARGE, code="too-long")
+    return raw
 
 
 def _unpacked(raw: bytes, most: int) -> bytes:

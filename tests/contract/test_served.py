@@ -92,6 +92,16 @@ def test_a_body_beyond_the_limit_is_413_before_it_is_read(served: Served) -> Non
     connection.close()
 
 
+@pytest.mark.parametrize("beyond, status", [(0, 200), (1, 413)])
+def test_a_body_in_chunks_beyond_the_limit_is_413_and_not_cut(served: Served, beyond: int, status: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+    body = (FIXTURES / "requests" / "bare-entry.json").read_bytes().ljust(20 * 1024 * 1024 + beyond)
+    parts = (body[begin : begin + 1024 * 1024] for begin in range(0, len(body), 1024 * 1024))
+    connection.request("POST", SERVICE, parts, {"Content-Type": "application/json"}, encode_chunked=True)
+    assert connection.getresponse().status == status
+    connection.close()
+
+
 def test_half_open_connections_do_not_stop_others(served: Served) -> None:
     body = (FIXTURES / "requests" / "bare-entry.json").read_bytes()
     silent = socket.create_connection(("127.0.0.1", served.port), timeout=30)

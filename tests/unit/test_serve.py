@@ -1,0 +1,49 @@
+"""What the server arranges before it starts its workers."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Eight threads hold memory at once; malloc itself then says how many arenas they took it from.
+_ARENAS = """
+import ctypes, sys, threading
+from cds_service.serve import _give_memory_back
+if "mended" in sys.argv:
+    _give_memory_back()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = libc.malloc.restype = ctypes.c_void_p
+libc.free.argtypes = [ctypes.c_void_p]
+libc.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+libc.fclose.argtypes = [ctypes.c_void_p]
+together = threading.Barrier(8)
+def hold():
+    held = [libc.malloc(5000) for _ in range(100)]
+    together.wait(20)
+    for block in held:
+        libc.free(block)
+threads = [threading.Thread(target=hold) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+file = libc.fopen(sys.argv[1].encode(), b"w")
+libc.malloc_info(0, file)
+libc.fclose(file)
+"""
+
+
+def _arenas(folder: Path, *arguments: str) -> int:
+    report = folder / "malloc.xml"
+    subprocess.run([sys.executable, "-c", _ARENAS, str(report), *arguments], check=True, timeout=60)
+    return report.read_text(encoding="ascii").count("<heap nr=")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about malloc of glibc")
+def test_threads_share_the_memory_that_large_charts_leave_free(tmp_path: Path) -> None:
+    assert _arenas(tmp_path) > 2
+    assert _arenas(tmp_path, "mended") <= 2
