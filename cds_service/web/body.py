@@ -6,10 +6,11 @@ import zlib
 from typing import Any
 
 from flask import request
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from cds_service.errors import Fault, RequestError
 from cds_service.intake.decode import decode
+from cds_service.web.calls import note
 from cds_service.web.discovery import SERVICE
 from cds_service.web.state import state
 
@@ -52,6 +53,11 @@ def _received() -> bytes:
             raise
         slow = Fault("$", "the body did not arrive in time", "send it faster, or raise CDS_BODY_DEADLINE_SECONDS")
         raise RequestError(408, slow, code="timeout") from None
+    except HTTPException:
+        raise
+    except Exception as error:  # servers name their errors as they like
+        note(body=type(error).__name__)
+        raise RequestError(400, Fault("$", "the chunks of the body are not in order", "send it as HTTP says")) from None
 
 
 def _unpacked(raw: bytes, most: int) -> bytes:
