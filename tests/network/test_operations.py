@@ -318,3 +318,9 @@ def test_a_text_beyond_reason_is_a_named_gap() -> None:
     knowledge, reading = load(None)
     gaps = assess(found, knowledge, reading, TODAY).assessment.gaps
     assert [gap.reason for gap in gaps] == ["a resource could not be read"]
+
+
+@pytest.mark.parametrize("name", ["CDS_KEEP_FEEDBACK_DAYS", "CDS_KEEP_COMMENTS_DAYS"])
+def test_what_is_kept_for_ever_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}.*36500"):
+        read_settings({name: "800000"})
