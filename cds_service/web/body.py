@@ -38,6 +38,8 @@ def read_body(most: int) -> bytes:
     if request.content_length is not None and request.content_length > most:
         raise RequestError(413, _TOO_LARGE, code="too-long")  # before a byte of it is read
     raw = _received()
+    if len(raw) > most:
+        raise RequestError(413, _TOO_LARGE, code="too-long")
     return _unpacked(raw, most) if encoding == "gzip" else raw
 
 

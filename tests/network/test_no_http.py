@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -57,6 +58,27 @@ def test_what_is_no_http_is_refused_and_nothing_of_it_is_repeated(served: Served
     assert MARKER not in served.printed
     assert "Traceback" not in served.printed
     assert served.ask("GET", "/cds-services")[0] == 200
+
+
+def test_a_body_of_100_mb_is_refused_early(served: Served) -> None:
+    assert sent(served, f"{POST}Content-Length: {100 * 1024 * 1024}\r\n\r\n")[0] == 413
+
+
+def test_chunks_without_end_are_refused_at_the_limit(served: Served) -> None:
+    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+        connection.sendall(CHUNKED.encode())
+        with contextlib.suppress(OSError):  # it may hang up while we are still sending
+            for _ in range(40):
+                connection.sendall(chunk)
+        response = http.client.HTTPResponse(connection)
+        try:
+            response.begin()
+            assert response.status == 413
+        except OSError:
+            pass
+    assert served.ask("GET", "/cds-services")[0] == 200
+    assert any('"status":413' in line for line in served.printed.splitlines()[-3:])
 
 
 @pytest.mark.parametrize(
