@@ -1,11 +1,13 @@
-"""docs/adversary.md and docs/sandbox.md promise only what a test shows."""
+"""docs/adversary.md and docs/sandbox.md promise only what a test shows, and docs/operations.md leaves no metric out."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
+from prometheus_client import Counter, Gauge, Histogram
 
+from cds_service.web import metrics
 from tests.conformance.test_table import functions_in
 from tests.conftest import ROOT
 
@@ -19,3 +21,11 @@ def test_each_row_names_tests_that_exist(page: str) -> None:
         named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row)
         assert named, row
         assert [name for file, name in named if name not in functions_in(file)] == [], row
+
+
+def test_the_page_on_running_it_names_every_metric() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    counted = [m for m in vars(metrics).values() if isinstance(m, Counter | Gauge | Histogram)]
+    names = {m._name + ("_total" if isinstance(m, Counter) else "") for m in counted}
+    assert len(names) >= 10
+    assert [name for name in names if f"`{name}`" not in text] == []
