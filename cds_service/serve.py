@@ -50,6 +50,13 @@ def require_local_bind(settings: Settings, bind: str) -> None:
         raise SettingsError("CDS_AUTH=proxy needs --bind with a loopback address like 127.0.0.1:8000, or unix:/path")
 
 
+def require_two_ports(settings: Settings, bind: str) -> None:
+    """Calls are told apart by the port at which they arrive."""
+    own = settings.operations_bind
+    if own and not bind.startswith("unix:") and own.rpartition(":")[2] == bind.rpartition(":")[2]:
+        raise SettingsError("CDS_OPERATIONS_BIND needs another port than --bind")
+
+
 def _set_content_aside() -> None:
     # Content lives as long as the process: the collector need not walk it again and again. Done before
     # the workers are forked: a worker that collects first is deaf to SIGTERM for as long as that takes.
@@ -76,6 +83,7 @@ def serve(bind: str, workers: int, ready: Callable[[], None]) -> None:
     """Run until stopped. Content and settings are read before the first worker starts."""
     settings = read_settings()
     require_local_bind(settings, bind)
+    require_two_ports(settings, bind)
     if not settings.secret_is_lasting:
         # The one that was made is shared by the workers: they are forked from this process.
         log.warning(
@@ -108,5 +116,9 @@ def serve(bind: str, workers: int, ready: Callable[[], None]) -> None:
         "timeout": 30,
         "graceful_timeout": 20,
         "proc_name": "cds-service",
+        # What callers write about proxies is believed of nobody: gunicorn would let a header SCRIPT_NAME move the path.
+        "forwarded_allow_ips": "",
+        "forwarder_headers": "",
+        "secure_scheme_headers": {},
     }
     Server(options, lambda: app).run()

@@ -49,6 +49,12 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+def _days(text: str) -> int:
+    if _whole(text) > 36_500:
+        raise ValueError("must be at most 36500 days")  # more would reach back before the first year
+    return _whole(text)
+
+
 def _megabytes(text: str) -> int:
     if not (text.isdecimal() and int(text[:5]) >= 1 and len(text) < 5):
         raise ValueError("must be a whole number from 1 to 9999")
@@ -211,8 +217,8 @@ SETTINGS = (
         "sqlite:///path or postgresql://…; default: SQLite in the user's state folder",
         _database,
     ),
-    Setting("CDS_KEEP_FEEDBACK_DAYS", "730", "days after which feedback is erased", _whole),
-    Setting("CDS_KEEP_COMMENTS_DAYS", "90", "days after which comments of users are erased", _whole),
+    Setting("CDS_KEEP_FEEDBACK_DAYS", "730", "days after which feedback is erased", _days),
+    Setting("CDS_KEEP_COMMENTS_DAYS", "90", "days after which comments of users are erased", _days),
     Setting("CDS_OPERATIONS_BIND", "", "second address for /health and /metrics, which then leave the first", _bind),
 )
 

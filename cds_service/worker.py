@@ -6,10 +6,20 @@ its thread for as long as it likes, and a few of them hold every thread.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import time
+from http import HTTPStatus
 from typing import Any
 
+import orjson
+from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
+
+from cds_service import fhir
+from cds_service.web.journal import fields
+
+log = logging.getLogger("cds_service")
 
 # A client that reads its answer too slowly is given up after this.
 SEND_SECONDS = 30.0
@@ -49,6 +59,22 @@ class TimedSocket:
         self.head_is_read = False
 
 
+def status_of(error: BaseException) -> HTTPStatus:
+    """The answer to what is no HTTP request as we accept it. 501 is what HTTP asks for here."""
+    if isinstance(error, errors.LimitRequestLine):
+        return HTTPStatus.REQUEST_URI_TOO_LONG
+    if isinstance(error, errors.LimitRequestHeaders):
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    if isinstance(error, errors.ExpectationFailed):
+        return HTTPStatus.EXPECTATION_FAILED
+    if isinstance(error, errors.UnsupportedTransferCoding):
+        return HTTPStatus.NOT_IMPLEMENTED
+    ours = isinstance(error, (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName))
+    if isinstance(error, errors.ParseException) and not ours:
+        return HTTPStatus.BAD_REQUEST
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's threaded worker over timed sockets. ``seconds`` is set by the server before it starts."""
 
@@ -68,3 +94,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _keepalive_after(self, conn: Any, keepalive: Any) -> Any:
         # What is left of a body that never came is not waited for.
         return super()._keepalive_after(conn, keepalive and not conn.sock.expired)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Refuse what the application never sees.
+
+        gunicorn's own words repeat the line or header at fault, in the log and in the answer: ids of
+        patients stand in lines, tokens in headers.
+        """
+        status = status_of(exc)
+        log.warning("no request", extra=fields(kind=type(exc).__name__, status=status.value))
+        issue = {"severity": "error", "code": "structure", "diagnostics": f"{status.phrase}: send HTTP/1.1"}
+        body = orjson.dumps(fhir.operation_outcome([issue]))
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            f"Cache-Control: no-store\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with contextlib.suppress(OSError):
+            client.sendall(head.encode() + body)

@@ -107,6 +107,7 @@ def fingerprint(cards: Iterable[CardDefinition], indicator: str, case: Case) -> 
     for definition in cards:
         terms = [*definition.found, *definition.against]
         names = {name for term in terms for name in term.names} | {asked.finding for asked in definition.asks}
+        names |= {*definition.names, *definition.triggers}  # what made it fire may be none of what it says
         facts += [f"{name}={case[name].presence}" for name in sorted(names)]
         facts += sorted({f"{e.title}={e.value}" for t in definition.found for e in t.formula(case).evidence})
     return hashlib.sha256("\x1e".join([indicator, *facts]).encode()).hexdigest()

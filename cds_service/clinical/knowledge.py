@@ -130,6 +130,7 @@ class CardDefinition:
     suppressed_when: tuple[Reason, ...] = ()
     hypotheses: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()  # the findings that decide whether it fires, and how loudly
     found: tuple[Term, ...] = ()
     against: tuple[Term, ...] = ()
     asks: tuple[Asked, ...] = ()

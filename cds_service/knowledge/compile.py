@@ -361,6 +361,7 @@ def card(spec: Spec) -> CardDefinition:
         suppressed_when=tuple(reason(r) for r in spec["suppressed_when"]),
         hypotheses=tuple(spec["hypotheses"]),
         names=tuple(spec["names"]),
+        triggers=tuple(sorted(set(named_in(spec["when"])) | _named_in_levels(indicator))),
         found=tuple(term(t) for t in spec["found"]),
         against=tuple(term(t) for t in spec["against"]),
         asks=tuple(Asked(a["ask"], optional(a.get("when"))) for a in spec["asks"]),
@@ -371,6 +372,11 @@ def card(spec: Spec) -> CardDefinition:
         sources=tuple(spec["sources"]),
         number=int(spec["id"][2:]),
     )
+
+
+def _named_in_levels(indicator: Any) -> set[str]:
+    levels = [] if isinstance(indicator, str) else indicator
+    return {name for level in levels if level.get("when") for name in named_in(level["when"])}
 
 
 def _suggestion(spec: Spec) -> CardSuggestion:

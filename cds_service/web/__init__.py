@@ -36,7 +36,8 @@ def create_app(settings: Settings | None = None, replays: Replays | None = None)
     authenticator = authenticator_for(settings, replays or store)
     fhir.preload()
     app = Flask("cds_service", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    # One more than is accepted: a body in chunks is cut there without a word, and must be seen to be too long.
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1
     app.url_map.strict_slashes = False  # some clients ask for /cds-services/
     app.url_map.merge_slashes = False  # no redirects: every answer of ours is JSON
     slots = BoundedSemaphore(settings.max_calls)

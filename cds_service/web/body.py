@@ -6,10 +6,11 @@ import zlib
 from typing import Any
 
 from flask import request
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from cds_service.errors import Fault, RequestError
 from cds_service.intake.decode import decode
+from cds_service.web.calls import note
 from cds_service.web.discovery import SERVICE
 from cds_service.web.state import state
 
@@ -45,9 +46,6 @@ def _unsupported(header: str, what: str, remedy: str) -> RequestError:
 
 
 def _received(most: int) -> bytes:
-    # A body in chunks does not say how long it is, and reading ends at the limit without a word: one byte beyond
-    # what is allowed tells a body that is too large from one that ends there.
-    request.max_content_length = most + 1
     try:
         raw = request.get_data(cache=False)
     except ClientDisconnected as error:
@@ -55,6 +53,11 @@ def _received(most: int) -> bytes:
             raise
         slow = Fault("$", "the body did not arrive in time", "send it faster, or raise CDS_BODY_DEADLINE_SECONDS")
         raise RequestError(408, slow, code="timeout") from None
+    except HTTPException:
+        raise
+    except Exception as error:  # servers name their errors as they like
+        note(body=type(error).__name__)
+        raise RequestError(400, Fault("$", "the chunks of the body are not in order", "send it as HTTP says")) from None
     if len(raw) > most:
         raise RequestError(413, _TOO_LARGE, code="too-long")
     return raw

@@ -50,8 +50,9 @@ def _right_address() -> None:
     own = state().settings.operations_bind
     if not own:
         return
-    # gunicorn takes the port from the listening socket, never from the Host header.
-    arrived_there = request.environ.get("SERVER_PORT") == own.rpartition(":")[2]
+    # gunicorn takes the port from the listening socket; a unix socket has none, and there it takes the Host header's.
+    by_port = bool(request.environ.get("REMOTE_ADDR"))
+    arrived_there = by_port and request.environ.get("SERVER_PORT") == own.rpartition(":")[2]
     if arrived_there != (request.blueprint == _OPERATIONS):
         raise NotFound
 

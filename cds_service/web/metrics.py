@@ -32,7 +32,7 @@ SILENT = Counter("cds_cards_silent", "Cards that silent mode kept back", ["card"
 GAPS = Counter("cds_gaps", "Data gaps by prefetch key", ["key"])
 FHIR = Counter("cds_fhir_requests", "Questions to FHIR servers by prefetch key and outcome", ["key", "outcome"])
 AUTH = Counter("cds_auth", "Outcomes of authentication", ["outcome"])
-FEEDBACK = Counter("cds_feedback", "Feedback stored", ["card", "outcome"])
+FEEDBACK = Counter("cds_feedback", "Feedback answered with 200, retries included", ["card", "outcome"])
 
 
 def exposition() -> tuple[bytes, str]:

@@ -170,6 +170,11 @@ def test_a_certified_client_is_answered(site: Site) -> None:
     assert site.ask("GET", "/cds-services", by=site.client)[0] == 200
 
 
+def test_health_and_metrics_are_not_for_clients(site: Site) -> None:
+    for path in ("/metrics", "/health/live", "/health/ready", "/metrics/", "/%6detrics", "//metrics"):
+        assert site.ask("GET", path, by=site.client)[0] in (401, 404), path
+
+
 def test_nobody_else_reaches_the_service(site: Site) -> None:
     for by in (None, site.stranger):
         status, _, raw = site.ask("GET", "/cds-services", by=by, **{SUBJECT: "CN=ehr,O=Clinic"})

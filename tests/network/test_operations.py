@@ -370,3 +370,9 @@ def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path) -> None:
         status, body = answer(connection)
         assert (status, len(json.loads(body)["cards"])) == (200, 1)
         assert served.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("name", ["CDS_KEEP_FEEDBACK_DAYS", "CDS_KEEP_COMMENTS_DAYS"])
+def test_what_is_kept_for_ever_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}.*36500"):
+        read_settings({name: "800000"})

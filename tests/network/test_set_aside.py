@@ -6,12 +6,17 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import text
 
-from tests.conftest import FIXTURES
+from cds_service.assess import ChartSource, assess
+from cds_service.clinical.assessment import fingerprint
+from cds_service.clinical.findings import Case
+from cds_service.intake.envelope import read_envelope
+from cds_service.intake.prefetch import gather
+from tests.conftest import FIXTURES, TODAY
 from tests.network.conftest import House
 
 
@@ -165,3 +170,27 @@ def test_the_memory_names_no_patient(house: House, request_body: Any) -> None:
         (row,) = connection.execute(text("SELECT * FROM dismissals")).mappings()
     assert set(row) == {"tenant_hash", "memory", "since", "expires"}
     assert isinstance(row["memory"], int) and 0 <= row["memory"] < 2**40
+
+
+def test_what_makes_a_card_fire_belongs_to_its_facts(knowledge: Any, reading: Any, request_body: Any) -> None:
+    hook = read_envelope(request_body)
+    source = ChartSource(gather(hook.prefetch), hook.patient_id, hook.encounter_id)
+    case = assess(source, knowledge, reading, TODAY).assessment.case
+
+    class Asked:
+        """The case, and which findings were looked at."""
+
+        def __init__(self) -> None:
+            self.names: set[str] = set()
+
+        def __getitem__(self, name: str) -> Any:
+            self.names.add(name)
+            return case[name]
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(case, name)
+
+    for card in knowledge.cards.values():
+        asked = Asked()
+        fingerprint([card], "info", cast(Case, asked))
+        assert {*card.names, *card.triggers} <= asked.names, card.id
