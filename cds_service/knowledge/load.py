@@ -89,9 +89,10 @@ def read_content(cards: Path | None = None) -> Content:
 
 def _folder(path: Path, schema: type[Schema], faults: list[Fault], files: dict[str, str]) -> dict[str, Spec]:
     found: dict[str, Spec] = {}
+    checker = schema()  # making one costs more than checking a page with it
     for file in sorted(path.rglob("*.yaml")):
         name = f"{path.name}/{file.relative_to(path)}"
-        spec = _checked(lambda file=file: read_yaml(file), schema(), name, faults)  # type: ignore[misc]
+        spec = _checked(lambda file=file: read_yaml(file), checker, name, faults)  # type: ignore[misc]
         if spec is None:
             continue
         if spec["id"] in found:
@@ -115,7 +116,8 @@ def _table(path: Path, key: str, schema: type[Schema], faults: list[Fault], file
     except (KeyError, TypeError):
         faults.append(Fault(path.name, f"has no list '{key}'", f"write the rows under '{key}:'"))
         return ()
-    checked = [_checked(lambda row=row: row, schema(), f"{path.name} {_name(row)}", faults) for row in rows]  # type: ignore[misc]
+    checker = schema()
+    checked = [_checked(lambda row=row: row, checker, f"{path.name} {_name(row)}", faults) for row in rows]  # type: ignore[misc]
     files.update({row["id"]: path.name for row in checked if row})
     return tuple(row for row in checked if row is not None)
 

@@ -16,8 +16,6 @@ import pytest
 from tests.conftest import FIXTURES, ROOT
 from tests.served import SERVICE, Served, refused, serving
 
-pytestmark = pytest.mark.xdist_group("served")
-
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:

@@ -17,8 +17,6 @@ import pytest
 from cds_service import __version__
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.xdist_group("wheel")
-
 
 @dataclass
 class Installed:
@@ -54,7 +52,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     wheel = next((folder / "dist").glob("*.whl"))
     venv.create(folder / "venv", with_pip=True)
     scripts = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
-    _done(str(scripts / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel))
+    _done(
+        str(scripts / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--disable-pip-version-check",
+        str(wheel),
+    )
     yield Installed(wheel, scripts, elsewhere)
 
 

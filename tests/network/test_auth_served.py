@@ -17,8 +17,6 @@ from tests.network.key_server import KeyServer, key_server
 from tests.network.signing import DISCOVERY, ISSUER, PUBLIC_URL, Draft, bearer, good, private_jwk, public_jwk
 from tests.served import SERVICE, Served, refused, serving
 
-pytestmark = pytest.mark.xdist_group("auth")
-
 BODY = (FIXTURES / "requests" / "low-potassium.json").read_bytes()
 JSON = {"Content-Type": "application/json"}
 SUBJECT = "X-Client-Verified-Subject"

@@ -16,8 +16,6 @@ from tests.conftest import FIXTURES, TODAY
 from tests.network.fhir_server import FAILURE, TestFhirServer, fhir_serving
 from tests.served import Served, serving
 
-pytestmark = pytest.mark.xdist_group("fetched")
-
 TOKEN = "opaque-token-7c1e"
 DEADLINE = 1.5
 MARGIN = 2.0  # for assessing, and for a busy machine

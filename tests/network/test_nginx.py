@@ -28,7 +28,7 @@ from cryptography.x509.oid import NameOID
 from tests.conftest import FIXTURES, ROOT
 from tests.served import SERVICE, free_port, serving
 
-pytestmark = [pytest.mark.apt, pytest.mark.xdist_group("nginx")]
+pytestmark = pytest.mark.apt
 
 BODY = (FIXTURES / "requests" / "low-potassium.json").read_bytes()
 SUBJECT = "X-Client-Verified-Subject"

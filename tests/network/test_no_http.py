@@ -13,8 +13,6 @@ import pytest
 
 from tests.served import SERVICE, Served, refused, serving
 
-pytestmark = pytest.mark.xdist_group("no_http")
-
 MARKER = "MARKER-4711"
 POST = f"POST {SERVICE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 CHUNKED = f"{POST}Transfer-Encoding: chunked\r\n\r\n"

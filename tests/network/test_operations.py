@@ -28,8 +28,6 @@ from cds_service.settings import read_settings, shown_settings
 from tests.conftest import FIXTURES, ROOT, TODAY
 from tests.served import COMMAND, SERVICE, Served, environment, free_port, serving
 
-pytestmark = pytest.mark.xdist_group("operations")
-
 GOOD = (FIXTURES / "requests" / "hand-weakness.json").read_bytes()
 JSON = {"Content-Type": "application/json"}
 

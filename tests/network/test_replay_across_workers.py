@@ -13,8 +13,6 @@ from tests.network.applications import clients_file, given
 from tests.network.signing import DISCOVERY, PUBLIC_URL, good
 from tests.served import Served, serving
 
-pytestmark = pytest.mark.xdist_group("replay")
-
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Served]]:
