@@ -55,7 +55,7 @@ def _days(text: str) -> int:
     return _whole(text)
 
 
-def _megabytes(text: str) -> int:
+def _at_least_one(text: str) -> int:
     if not (text.isdecimal() and int(text[:5]) >= 1 and len(text) < 5):
         raise ValueError("must be a whole number from 1 to 9999")
     return int(text)
@@ -187,9 +187,9 @@ SETTINGS = (
     Setting("CDS_PREFETCH", "", "prefetch keys to ask for, comma-separated; default: all", _queries),
     Setting("CDS_SECRET", "", "secret behind the uuids of cards; default: a new one at every start", _secret),
     Setting("CDS_TODAY", "", "evaluate as of this date instead of today (for trials)", _day),
-    Setting("CDS_MAX_BODY_MB", "20", "largest request body, in megabytes, also after decompression", _megabytes),
+    Setting("CDS_MAX_BODY_MB", "20", "largest request body, in megabytes, also after decompression", _at_least_one),
     Setting("CDS_BODY_DEADLINE_SECONDS", "10", "how long a client may take to send a request", _number(0.1, 120)),
-    Setting("CDS_MAX_CALLS", "16", "calls each worker handles at once; more are answered 503", _whole),
+    Setting("CDS_MAX_CALLS", "16", "calls each worker handles at once; more are answered 503", _at_least_one),
     Setting(
         "CDS_MODE", "live", "live, or silent: assesses, counts and logs, and answers no card", _one_of("live", "silent")
     ),
@@ -296,7 +296,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         today_fixed=values["CDS_TODAY"],
         max_body=values["CDS_MAX_BODY_MB"] * 1024 * 1024,
         body_deadline=values["CDS_BODY_DEADLINE_SECONDS"],
-        max_calls=max(1, values["CDS_MAX_CALLS"]),
+        max_calls=values["CDS_MAX_CALLS"],
         silent=values["CDS_MODE"] == "silent",
         public_url=values["CDS_PUBLIC_URL"],
         auth=values["CDS_AUTH"],

@@ -36,7 +36,8 @@ def note(**values: Any) -> None:
 def _begin() -> None:
     g.started = time.perf_counter()
     _right_address()
-    if request.endpoint in _BOUNDED:
+    # A preflight costs nothing and is answered also when calls are refused.
+    if request.endpoint in _BOUNDED and request.method != "OPTIONS":
         if not state().slots.acquire(blocking=False):
             busy = Fault("$", "too many calls at once", "send it again after the time that Retry-After gives")
             raise RequestError(503, busy, code="throttled")

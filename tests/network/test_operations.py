@@ -120,6 +120,7 @@ def test_calls_beyond_the_limit_are_told_when_to_come_back(served: Served) -> No
         assert len(refusals) >= 12 - 4
         assert set(refusals) == {("1", "throttled")}
         assert served.ask("GET", "/health/live")[0] == 200
+        assert served.ask("OPTIONS", SERVICE)[0] == 200
     finally:
         for connection in held:
             connection.close()
@@ -294,7 +295,7 @@ def test_a_faulty_file_of_settings_is_named(tmp_path: Path, written: str | None,
         ("CDS_CORS_ORIGINS", "https://x/path"), ("CDS_CORS_ORIGINS", "*"), ("CDS_JWT_ALGORITHMS", "HS256"),
         ("CDS_JWT_ALGORITHMS", "ES384,none"), ("CDS_JWT_ALGORITHMS", ""), ("CDS_DATABASE_URL", "mysql://x"),
         ("CDS_BODY_DEADLINE_SECONDS", "nan"), ("CDS_BODY_DEADLINE_SECONDS", "0"), ("CDS_OPERATIONS_BIND", "9000"),
-        ("CDS_JWT_CLIENTS", "/nowhere/at/all"), ("CDS_FHIR_DEADLINE_SECONDS", "61"),
+        ("CDS_JWT_CLIENTS", "/nowhere/at/all"), ("CDS_MAX_CALLS", "0"), ("CDS_FHIR_DEADLINE_SECONDS", "61"),
     ],
 )  # fmt: skip
 def test_a_setting_of_the_network_that_cannot_hold_is_named(name: str, value: str) -> None:
