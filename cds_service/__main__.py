@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -48,6 +49,7 @@ def serve(bind: str, workers: int) -> None:
     Another port:        cds-service serve --bind 127.0.0.1:9000
     As of a fixed day:   CDS_TODAY=2026-06-15 cds-service serve
     """
+    gc.disable()  # nothing that a start makes is thrown away; the collector is set once all is loaded
     # Read when the metrics are imported: the workers share their figures in this folder.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="cds-service-metrics-")
     from cds_service.knowledge.files import folder

@@ -13,9 +13,9 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from cds_service.errors import SettingsError
+from cds_service.network.servers import is_local
 from cds_service.settings import Settings, read_settings, state_folder
 from cds_service.web import create_app, metrics
-from cds_service.web.clients import is_local
 from cds_service.worker import Worker
 
 SPARE_THREADS = 16
@@ -62,6 +62,7 @@ def _set_content_aside() -> None:
     # the workers are forked: a worker that collects first is deaf to SIGTERM for as long as that takes.
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(50_000, 20, 20)
 
 

@@ -18,6 +18,7 @@ from cds_service.knowledge.codes import Codes, read_codes
 from cds_service.knowledge.files import content_version, folder, read_yaml
 from cds_service.knowledge.links import check_links
 from cds_service.knowledge.reading import Reading, compile_reading
+from cds_service.knowledge.remembered import remembered
 
 Spec = dict[str, Any]
 TABLES: Mapping[str, tuple[str, type[Schema]]] = {
@@ -63,6 +64,23 @@ class Content:
 def read_content(cards: Path | None = None) -> Content:
     """Read and check all content. Raises ContentError with every fault."""
     cards = cards or folder("cards")
+    return _content(cards, _checked_parts(cards))
+
+
+def _content(cards: Path, checked: Mapping[str, Any]) -> Content:
+    return Content(folder=cards, codes=read_codes(cards / "codes"), **checked)
+
+
+def _checked_parts(cards: Path) -> dict[str, Any]:
+    """Everything but the codes. Raises ContentError with the faults of the pages, then with those between them."""
+    parts = _read_pages(cards)
+    faults = list(check_links(_content(cards, parts)))
+    if faults:
+        raise ContentError(faults)
+    return parts
+
+
+def _read_pages(cards: Path) -> dict[str, Any]:
     faults: list[Fault] = []
     files: dict[str, str] = {}
     by_folder = {name: _folder(cards / name, schema, faults, files) for name, schema in FOLDERS.items()}
@@ -70,21 +88,15 @@ def read_content(cards: Path | None = None) -> Content:
     plain = {name: _page(cards / name, schema, faults) for name, schema in PAGES.items()}
     if faults:
         raise ContentError(faults)
-    content = Content(
-        folder=cards,
-        version=content_version(cards),
-        findings=by_folder["findings"],
-        investigations=by_folder["investigations"],
-        cards=by_folder["catalogue"],
-        tables=tables,
-        plain=plain,
-        codes=read_codes(cards / "codes"),
-        files=files,
-    )
-    faults = list(check_links(content))
-    if faults:
-        raise ContentError(faults)
-    return content
+    return {
+        "version": content_version(cards),
+        "findings": by_folder["findings"],
+        "investigations": by_folder["investigations"],
+        "cards": by_folder["catalogue"],
+        "tables": tables,
+        "plain": plain,
+        "files": files,
+    }
 
 
 def _folder(path: Path, schema: type[Schema], faults: list[Fault], files: dict[str, str]) -> dict[str, Spec]:
@@ -160,7 +172,8 @@ def _faults(messages: Any, name: str, path: str = "") -> Iterable[Fault]:
 
 def load(cards: Path | None = None) -> tuple[Knowledge, Reading]:
     """The compiled content. Raises ContentError; then the service must not start."""
-    return compile_content(read_content(cards))
+    cards = cards or folder("cards")
+    return compile_content(_content(cards, remembered(cards, lambda: _checked_parts(cards))))
 
 
 def compile_content(content: Content) -> tuple[Knowledge, Reading]:

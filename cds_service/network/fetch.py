@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import httpx
-
 from cds_service.errors import RequestError
 from cds_service.intake.decode import decode
 from cds_service.network.circuit import Circuit
@@ -66,6 +64,12 @@ class Answer:
         return self.stopped or (self.unanswered.value if self.unanswered else "")
 
 
+def _system_authorities() -> ssl.SSLContext:
+    import httpx  # a start without FHIR servers does not wait for it
+
+    return httpx.create_ssl_context()
+
+
 class FhirAccess:
     """The way to FHIR servers for one process. Holds no connection: it is safe to make before a fork."""
 
@@ -82,7 +86,7 @@ class FhirAccess:
         self.circuit = Circuit(clock=clock)
         self._resolve = resolve
         # The operator's own authorities, from SSL_CERT_FILE, or those of certifi.
-        self._context = context or (httpx.create_ssl_context() if servers else None)
+        self._context = context or (_system_authorities() if servers else None)
 
     def ask(self, server: FhirServer, questions: Sequence[Question], token: str = "") -> tuple[Answer, ...]:
         """An answer to each question, in their order, before the deadline."""

@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, urljoin
 
-import httpx
-
 _PORTS = {"http": 80, "https": 443}
 # No user information, no backslash, no white space, no control character: browsers, libraries and
 # servers read those in different ways, and the difference is what an attacker lives on.
@@ -106,6 +104,8 @@ def _read_host(text: str) -> str | None:
 
 
 def _idna(name: str) -> str | None:
+    import httpx  # only where FHIR servers are allowed: half the sites need none, and a start waits for it
+
     try:
         host = httpx.URL(scheme="https", host=name, path="/").raw_host.decode("ascii").lower()
     except (httpx.InvalidURL, UnicodeError):

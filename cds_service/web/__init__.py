@@ -11,6 +11,7 @@ from cds_service import fhir
 from cds_service.knowledge.load import load
 from cds_service.settings import Settings, read_settings, require_known_cards
 from cds_service.web.auth import authenticator_for, register_authentication
+from cds_service.web.caller import Replays
 from cds_service.web.calls import register_calls
 from cds_service.web.cors import register_headers
 from cds_service.web.discovery import discovery
@@ -21,7 +22,6 @@ from cds_service.web.hooks import hooks
 from cds_service.web.problems import register_problems
 from cds_service.web.state import State
 from cds_service.web.store import Store
-from cds_service.web.tokens import Replays
 
 
 def create_app(settings: Settings | None = None, replays: Replays | None = None) -> Flask:

@@ -13,11 +13,9 @@ from cds_service.errors import SettingsError
 from cds_service.settings import Settings
 from cds_service.web import metrics
 from cds_service.web.answers import json_response
-from cds_service.web.caller import ANYBODY, Caller, Reason, UnauthenticatedError
+from cds_service.web.caller import ANYBODY, Caller, Reason, Replays, StoreUnreachableError, UnauthenticatedError
 from cds_service.web.calls import note
-from cds_service.web.clients import read_clients
 from cds_service.web.journal import fields
-from cds_service.web.tokens import Replays, StoreUnreachableError, TokenRules
 
 log = logging.getLogger("cds_service")
 
@@ -41,6 +39,9 @@ def authenticator_for(settings: Settings, replays: Replays) -> Authenticator:
 def _by_token(settings: Settings, replays: Replays) -> Authenticator:
     if settings.jwt_clients is None or not settings.public_url:
         raise SettingsError("CDS_AUTH=jwt needs CDS_JWT_CLIENTS and CDS_PUBLIC_URL")
+    from cds_service.web.clients import read_clients  # cryptography and httpx: a start without tokens needs neither
+    from cds_service.web.tokens import TokenRules
+
     clients = read_clients(settings.jwt_clients)
     rules = TokenRules(clients, settings.jwt_algorithms, settings.public_url, replays)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import cast
+from typing import Protocol, cast
 
 from flask import g
 
@@ -58,3 +58,15 @@ class UnauthenticatedError(Exception):
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
         super().__init__(reason.value)
+
+
+class Replays(Protocol):
+    """Where used tokens are remembered: one memory for all workers, and for all nodes of a site."""
+
+    def first_use(self, token: bytes, expires: int) -> bool:
+        """Whether this token is new; from now on it is not. It may be forgotten once ``expires`` has passed."""
+        ...
+
+
+class StoreUnreachableError(Exception):
+    """It cannot be said whether a token was used before, so it is not let through."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate, valida
 
 from cds_service.errors import ContentError, SettingsError
 from cds_service.knowledge.files import read_yaml
+from cds_service.network.servers import is_local
 from cds_service.web.keys import MOST_BYTES, FetchedKeys, GivenKeys, Key, Keys, is_name, read_key, twice
 
 
@@ -25,14 +25,6 @@ class Client:
     jku: str
     keys: Keys
     tenants: frozenset[str]
-
-
-def is_local(host: str) -> bool:
-    """A literal loopback address. A name is none: who answers to it is decided elsewhere."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _name(value: str) -> None:

@@ -9,16 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from cds_service.errors import SettingsError
 from cds_service.settings import state_folder
 
+NEWEST = "0001"  # the revision of the tables in tables.py
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6364732D73746F72  # "cds-stor"; the same number on every node
 _PATIENCE_AT_START = 60  # seconds: another node may be migrating
@@ -156,14 +153,25 @@ def _switch_to_wal(engine: Engine) -> None:
             connection.close()
 
 
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return found
+
+
 def _upgrade(connection: Connection) -> None:
+    present = _revision(connection)
+    if present == NEWEST:
+        return
+    # Only now: nearly every start finds the tables as they should be, and waits for each import.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    newest = ScriptDirectory.from_config(config).get_current_head()
-    present = MigrationContext.configure(connection).get_current_revision()
-    if present == newest:
-        return
     known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
     if present is not None and present not in known:
         raise SettingsError("CDS_DATABASE_URL: the database was made by a newer version of this service; update it")

@@ -16,12 +16,12 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from jwt import PyJWS
 from jwt.exceptions import PyJWTError
 
-from cds_service.web.caller import Caller, Reason, UnauthenticatedError
+from cds_service.web.caller import Caller, Reason, Replays, StoreUnreachableError, UnauthenticatedError
 from cds_service.web.clients import Client
 from cds_service.web.keys import Key, is_name
 
@@ -32,18 +32,6 @@ _PARTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 # Keys never come out of the token that they are to prove, and we know no extension that a token may insist on.
 _REFUSED_HEADERS = frozenset({"crit", "b64", "jwk", "x5u", "x5c"})
 _LATEST = 2**40
-
-
-class Replays(Protocol):
-    """Where used tokens are remembered: one memory for all workers, and for all nodes of a site."""
-
-    def first_use(self, token: bytes, expires: int) -> bool:
-        """Whether this token is new; from now on it is not. It may be forgotten once ``expires`` has passed."""
-        ...
-
-
-class StoreUnreachableError(Exception):
-    """It cannot be said whether a token was used before, so it is not let through."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from flask import Flask
 
 from cds_service.settings import read_settings
 from cds_service.web import create_app
-from cds_service.web.tokens import Replays
+from cds_service.web.caller import Replays
 from tests.conftest import _COMPILED
 from tests.network.signing import ISSUER, PUBLIC_URL, public_jwk
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 from cds_service.errors import SettingsError, StoreError
@@ -45,6 +47,12 @@ def test_the_migrated_tables_are_the_ones_the_code_knows(store: Store) -> None:
     for name, table in metadata.tables.items():
         columns = {column["name"]: column["nullable"] for column in found.get_columns(name)}
         assert columns == {column.name: column.nullable for column in table.columns}
+
+
+def test_a_start_knows_the_newest_migration_without_reading_them() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(database.MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == database.NEWEST
 
 
 def test_what_is_recorded_is_there_for_the_next_process(store: Store, database_url: str) -> None:
