@@ -22,6 +22,8 @@ EMERGENCY = tuple(ranking.TIERS["T0"])
 # Switched off, these still keep a benign card away and leave their facts as plain lines.
 GRAVE = tuple(card for tier in ("T0", "T1", "T2") for card in ranking.TIERS[tier])
 OFF = "switched off by this site"
+# They fire because something is missing, or nothing is wrong: time alone can make them.
+NO_NEW_FACT = frozenset({"T7", "overlay"})
 # Cards of these tiers are dropped when every test they would suggest is already ordered.
 DROPPED_WHEN_PENDING = frozenset({"T3", "T4", "T5", "T6", "T7", "overlay"})
 
@@ -58,6 +60,7 @@ class CardPlan:
     plan: Plan
     hypotheses: tuple[Weighed, ...]
     cautions: tuple[Caution, ...]
+    facts: str  # see fingerprint()
     short: bool = False
 
     @property
@@ -98,12 +101,15 @@ def nothing_dismissed(card: str, fingerprint: str) -> bool:
     return False
 
 
-def fingerprint(cards: Iterable[CardDefinition], indicator: str, case: Case) -> str:
+def fingerprint(
+    cards: Iterable[CardDefinition], indicator: str, case: Case, hidden: Mapping[str, str] | None = None
+) -> str:
     """A hash of the facts behind a card: the same advice for the same reasons has the same one.
 
-    Dates are left out: the same value measured again is not a new fact.
+    Dates are left out: the same value measured again is not a new fact. ``hidden``: the cards that fire and that
+    ranking keeps from view, with their indicators. One more of them is a new fact that only a card on show can tell.
     """
-    facts = []
+    facts = [f"{card} fires at {level}" for card, level in sorted((hidden or {}).items())]
     for definition in cards:
         terms = [*definition.found, *definition.against]
         names = {name for term in terms for name in term.names} | {asked.finding for asked in definition.asks}
@@ -129,7 +135,8 @@ def reason(
     shown = _rank(fired, case)
     shown, held_later, plans = _without_pending(shown, fired, case)
     held.update(held_later)
-    shown, held_later, plans = _without_dismissed(shown, plans, dismissed, case)
+    facts = _facts(shown, fired, case)
+    shown, held_later, plans = _without_dismissed(shown, plans, dismissed, facts)
     held.update(held_later)
     ladder = tuple(_rung(card, triggered[card.id], fired, held, shown) for card in knowledge.cards.values())
     if not shown:
@@ -137,7 +144,7 @@ def reason(
     differential = weigh(case)
     on_show = {i for card in shown for i in card.ids}
     hidden = [c for c, (presence, _) in triggered.items() if presence is Presence.PRESENT and c not in on_show]
-    cards = _write(shown, plans, hidden, differential, case)
+    cards = _write(shown, plans, facts, hidden, differential, case)
     unspoken = _unspoken([card for card in GRAVE if held.get(card) == OFF], case)
     return Assessment(case, ladder, cards, differential, "", _rules(triggered, case), unspoken)
 
@@ -237,13 +244,24 @@ def _without_pending(
         shown = _rank(fired, case)
 
 
+def _facts(shown: tuple[Shown, ...], fired: Mapping[str, str], case: Case) -> dict[str, str]:
+    """The fingerprint of each card on show, by its name."""
+    cards = case.knowledge.cards
+    on_show = {i for card in shown for i in card.ids}
+    hidden = {c: level for c, level in fired.items() if c not in on_show and cards[c].tier not in NO_NEW_FACT}
+    return {
+        card.name: fingerprint([cards[i] for i in card.ids], card.indicator, case, hidden)
+        for card in shown
+    }
+
+
 def _without_dismissed(
-    shown: tuple[Shown, ...], plans: Mapping[str, Plan], dismissed: Dismissed, case: Case
+    shown: tuple[Shown, ...], plans: Mapping[str, Plan], dismissed: Dismissed, facts: Mapping[str, str]
 ) -> tuple[tuple[Shown, ...], dict[str, str], dict[str, Plan]]:
     """Drop cards that the user has dismissed for the same facts. No lower card takes their place."""
     held: dict[str, str] = {}
     for card in shown:
-        if dismissed(card.name, fingerprint((case.knowledge.cards[i] for i in card.ids), card.indicator, case)):
+        if dismissed(card.name, facts[card.name]):
             held.update(dict.fromkeys(card.ids, "N7: dismissed lately for the same facts"))
     kept = tuple(card for card in shown if not held.keys() & set(card.ids))
     return kept, held, across_cards({card.name: plans[card.name] for card in kept})
@@ -292,6 +310,7 @@ def _silence(held: Mapping[str, str], case: Case) -> str:
 def _write(
     shown: tuple[Shown, ...],
     plans: Mapping[str, Plan],
+    facts: Mapping[str, str],
     hidden: list[str],
     differential: tuple[Weighed, ...],
     case: Case,
@@ -306,7 +325,7 @@ def _write(
             c for c in case.knowledge.cautions if c.about & planned.investigations and c.when(case).present
         )
         in_play = in_play_for(one.ids, causes, differential)
-        cards.append(CardPlan(definitions, one.indicator, planned, in_play, cautions, short))
+        cards.append(CardPlan(definitions, one.indicator, planned, in_play, cautions, facts[one.name], short))
     return tuple(cards)
 
 

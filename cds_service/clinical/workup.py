@@ -120,12 +120,13 @@ def plan_order(order: CardOrder, case: Case, asked: frozenset[str] = frozenset()
         found = reason.when(case)
         if found.present:
             return Withheld(investigation, "withheld", reason.because, found.evidence[:2])
-    missing, done = _still_missing(investigation, order.priority, order.repeat, asked, case)
+    missing, done, elsewhere = _still_missing(investigation, order.priority, order.repeat, asked, case)
     items = tuple(item for item in missing if item not in waiting)
     if missing and not items:
         return Withheld(investigation, "pending", f"already ordered on {open_orders[0].when}")
-    if not items and not done:
-        return Withheld(investigation, "done", "asked for by name on this card")
+    if not items and elsewhere:
+        rest = "; a normal result of the rest still counts" if done else ""
+        return Withheld(investigation, "done", f"what is missing is asked for by name on this card{rest}", tuple(done))
     if not items:
         return Withheld(investigation, "done", "a normal result still counts", tuple(done))
     return PlannedOrder(investigation, order.priority, items)
@@ -176,8 +177,11 @@ def _orders_of(investigation: Investigation, case: Case) -> list[Order]:
 
 def _still_missing(
     investigation: Investigation, priority: str, repeat: bool, asked: frozenset[str], case: Case
-) -> tuple[tuple[OrderItem, ...], list[Evidence]]:
-    """The requests whose results are not on file; abnormal results never spare a repeat."""
+) -> tuple[tuple[OrderItem, ...], list[Evidence], bool]:
+    """The requests whose results are not on file, the results that spare others, and whether any is in ``asked``.
+
+    Abnormal results never spare a repeat.
+    """
     lacking = {a for i in investigation.items for a in i.analytes if repeat or not _normal_and_valid(a, priority, case)}
     in_panel: set[str] = set()
     missing: list[OrderItem] = []
@@ -190,7 +194,7 @@ def _still_missing(
         elif not item.analytes or wanted - in_panel:
             missing.append(item)
     done = [e for i in investigation.items for a in i.analytes if a not in lacking for e in case[f"valid_{a}"].evidence]
-    return tuple(missing), list(dict.fromkeys(done))
+    return tuple(missing), list(dict.fromkeys(done)), bool(lacking & asked)
 
 
 def _normal_and_valid(analyte: str, priority: str, case: Case) -> bool:

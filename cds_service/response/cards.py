@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cds_service.clinical.assessment import Assessment, CardPlan, fingerprint
+from cds_service.clinical.assessment import Assessment, CardPlan
 from cds_service.clinical.findings import Case
 from cds_service.knowledge.codes import Codes
 from cds_service.response import uuids
@@ -80,8 +80,7 @@ def _card(
 
 
 def _numbering(card: CardPlan, case: Case, recipient: Recipient, issuer: Issuer) -> Any:
-    facts = fingerprint(card.cards, card.indicator, case)
-    memory = uuids.memory_key(issuer.secret, issuer.tenant, recipient.patient, card.name, facts)
+    memory = uuids.memory_key(issuer.secret, issuer.tenant, recipient.patient, card.name, card.facts)
     random = secrets.randbits(24) if issuer.fixed_random is None else issuer.fixed_random
     release = uuids.release_of(case.knowledge.version)
 

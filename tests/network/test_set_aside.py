@@ -65,6 +65,28 @@ def test_a_new_finding_brings_it_back(house: House, request_body: Any) -> None:
     assert gone in leads(house.cards(request_body))
 
 
+def test_a_card_that_begins_to_fire_behind_it_brings_it_back(house: House, request_body: Any) -> None:
+    """Thyroid failure fires behind low potassium and weakness, and only what is on show can tell of it."""
+    labs = request_body["prefetch"]["labs"].setdefault("entry", [])
+    labs.append(_result(request_body, "2823-3"))
+    before = leads(house.cards(request_body))
+    gone = set_aside(house, request_body)
+    assert gone not in leads(house.cards(request_body))
+    thyroid = _result(request_body, "3016-3")
+    labs.append(thyroid)  # normal: no card is about it
+    assert gone not in leads(house.cards(request_body))
+    thyroid["resource"]["valueQuantity"]["value"] = 12.0
+    assert leads(house.cards(request_body)) == before
+
+
+def _result(request_body: Any, code: str) -> Any:
+    """A result of another fixture, as this patient's."""
+    labs = json.loads((FIXTURES / "requests" / "low-potassium.json").read_bytes())["prefetch"]["labs"]["entry"]
+    found = next(e for e in labs if e["resource"]["code"].get("coding", [{}])[0].get("code") == code)
+    subject = {"reference": f"Patient/{request_body['context']['patientId']}"}
+    return found | {"resource": found["resource"] | {"id": f"lab-{code}", "subject": subject}}
+
+
 def test_another_value_brings_it_back(house: House) -> None:
     body = json.loads((FIXTURES / "requests" / "low-potassium.json").read_bytes())
     gone = set_aside(house, body)
