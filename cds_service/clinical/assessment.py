@@ -249,10 +249,7 @@ def _facts(shown: tuple[Shown, ...], fired: Mapping[str, str], case: Case) -> di
     cards = case.knowledge.cards
     on_show = {i for card in shown for i in card.ids}
     hidden = {c: level for c, level in fired.items() if c not in on_show and cards[c].tier not in NO_NEW_FACT}
-    return {
-        card.name: fingerprint([cards[i] for i in card.ids], card.indicator, case, hidden)
-        for card in shown
-    }
+    return {card.name: fingerprint([cards[i] for i in card.ids], card.indicator, case, hidden) for card in shown}
 
 
 def _without_dismissed(
