@@ -26,6 +26,7 @@ class Gate:
     """entry-gate.yaml, compiled."""
 
     concepts: frozenset[str]
+    words: tuple[str, ...]  # a text without any of them does not speak of twitching; cheap to see
     stems: re.Pattern[str]  # words that name twitching by themselves
     moving: re.Pattern[str]  # words that name it only beside a body word
     blocked: re.Pattern[str]
@@ -38,6 +39,8 @@ class Gate:
 
     def may_speak_of_twitching(self, text: str) -> bool:
         """A first, cheap look at a text, before negation is considered."""
+        if not any(word in text for word in self.words):
+            return False
         return bool(self.stems.search(text) or self.moving.search(text))
 
     def statements(self, case: Case) -> Iterator[tuple[Entry, bool]]:

@@ -13,7 +13,17 @@ from cds_service.clinical.spans import Span
 from cds_service.errors import Fault, RequestError, UnreadableError
 from cds_service.intake.prefetch import Prefetched
 from cds_service.intake.resources import READERS, About, courses
-from cds_service.intake.shape import Json, coded, elements, id_of, reference, span, text
+from cds_service.intake.shape import (
+    Json,
+    belongs_to,
+    coded,
+    elements,
+    id_of,
+    may_be_a_patient,
+    reference,
+    span,
+    text,
+)
 from cds_service.knowledge.reading import Reading
 
 # What may open the gate; everything else is read only for a chart that does.
@@ -118,7 +128,7 @@ class Reader:
         if not owners:
             self._gap(kind, "a resource does not say whose it is")
             return False
-        if not any(id_of(owner) in self._names and _may_be_a_patient(owner) for owner in owners):
+        if not any(belongs_to(owner, self._names) for owner in owners):
             self.others += 1
             self._other_conditions += kind == "Condition"
             return False
@@ -206,14 +216,8 @@ def _owners(raw: Json, kind: str) -> list[str]:
         return [r for r in [reference(raw, "patient")] if r]
     if kind == "Appointment":
         actors = [reference(p, "actor") for p in elements(raw, "participant")]
-        return [actor for actor in actors if _may_be_a_patient(actor)]
+        return [actor for actor in actors if may_be_a_patient(actor)]
     return [r for r in [reference(raw, "subject")] if r]
-
-
-def _may_be_a_patient(owner: str) -> bool:
-    """``Patient/p``, an absolute address of one, a bare id or a urn; not a Group or a Practitioner."""
-    parts = owner.split("/_history/")[0].split("/")
-    return bool(owner) and (len(parts) == 1 or parts[-2] == "Patient")
 
 
 def _encounter_under_way(found: Prefetched) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from cds_service.clinical.spans import Span
@@ -105,6 +105,17 @@ def status(parent: Json, key: str) -> str:
 
 def reference(parent: Json, key: str) -> str:
     return text(element(parent, key), "reference")
+
+
+def belongs_to(owner: str, names: Container[str]) -> bool:
+    """Whether a reference is to one of these ids: ``Patient/p``, an absolute address, a bare id or a urn."""
+    return id_of(owner) in names and may_be_a_patient(owner)
+
+
+def may_be_a_patient(owner: str) -> bool:
+    """Not a Group or a Practitioner."""
+    parts = owner.split("/_history/")[0].split("/")
+    return bool(owner) and (len(parts) == 1 or parts[-2] == "Patient")
 
 
 def id_of(reference: str) -> str:

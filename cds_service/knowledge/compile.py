@@ -199,6 +199,7 @@ def gate(spec: Spec) -> Gate:
     blocked = "|".join(re.escape(fold(phrase)) for phrase in spec["blocked"])
     return Gate(
         concepts=frozenset(spec["concepts"]),
+        words=tuple(fold(word) for word in (*spec["stems"], *spec["moving"])),
         stems=re.compile(r"\b(?:" + "|".join(re.escape(fold(stem)) for stem in spec["stems"]) + ")"),
         moving=re.compile(rf"{word}{near}{place}|\b{place}{near}{word}"),
         blocked=re.compile(rf"\b(?:{blocked})\b"),

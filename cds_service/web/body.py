@@ -20,9 +20,14 @@ _TOO_LARGE = Fault("$", "the body is too large", "ask for fewer resources, or ra
 
 def json_body(service_id: str) -> Any:
     """What was sent to this service. Raises RequestError for another service, and for what is no JSON."""
+    return decode(hook_body(service_id))
+
+
+def hook_body(service_id: str) -> bytes:
+    """The bytes that were sent to this service. Raises RequestError for another service."""
     if service_id != SERVICE:
         raise RequestError(404, Fault("service", "no such service", f"call {SERVICE}"), code="not-found")
-    return decode(read_body(state().settings.max_body))
+    return read_body(state().settings.max_body)
 
 
 def read_body(most: int) -> bytes:

@@ -1,0 +1,120 @@
+"""A chart that the first look passes over would have had an empty answer from the whole reading as well."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cds_service.assess import ChartSource, assess
+from cds_service.intake.decode import decode
+from cds_service.intake.envelope import read_envelope
+from cds_service.intake.glance import passed_over
+from cds_service.intake.prefetch import gather
+from tests.conformance.test_response import request_for
+from tests.conftest import _COMPILED, FIXTURES, TODAY, pages, read_page
+
+KNOWLEDGE, READING = _COMPILED
+KEYS = ("patient", "conditions", "labs")
+QUIET = json.loads((FIXTURES / "requests" / "hand-weakness.json").read_bytes())
+for _key in ("conditions", "findings"):
+    QUIET["prefetch"][_key]["entry"] = [
+        entry for entry in QUIET["prefetch"][_key]["entry"] if "ascicul" not in json.dumps(entry)
+    ]
+
+
+def is_passed_over(body: Any) -> bool:
+    return passed_over(json.dumps(body).encode(), KEYS, READING) is not None
+
+
+def answer_of_the_whole_reading(body: Any) -> tuple[Any, ...]:
+    hook = read_envelope(decode(json.dumps(body).encode()))
+    outcome = assess(ChartSource(gather(hook.prefetch), hook.patient_id, hook.encounter_id), KNOWLEDGE, READING, TODAY)
+    assert outcome.other_patients == 0 and not outcome.assessment.gaps, "the line of the call would say otherwise"
+    return outcome.assessment.cards
+
+
+def test_an_ordinary_chart_without_twitching_is_passed_over() -> None:
+    assert is_passed_over(QUIET)
+
+
+@pytest.mark.parametrize("page", [page for folder in ("records", "quiet", "shapes") for page in pages(folder)])
+def test_no_record_with_something_to_say_is_passed_over(page: Path) -> None:
+    told = read_page(page)
+    body = request_for(json.loads(page.with_suffix(".json").read_bytes()), told.get("encounter", ""))
+    body["prefetch"]["patient"] = body["prefetch"]["patient"]["entry"][0]["resource"]
+    if is_passed_over(body):
+        assert answer_of_the_whole_reading(body) == ()
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield from _places(child, (*path, key))
+
+
+PLACES = sorted(_places(QUIET), key=repr)
+STRANGE: list[Any] = [
+    None, 5, 1.5, True, "", "x", [], {}, [5], [None], {"reference": "Patient/somebody"}, "2026-02-30", "9" * 40,
+    "Fasciculation", "twitching of the left calf", {"text": "fasciculations"}, "Bundle", "Patient",
+    {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "R25.3"}]}, "x" * 100_001,
+    {"resourceType": "OperationOutcome"}, [{"relation": "next", "url": "https://ehr.example.org/more"}],
+]  # fmt: skip
+
+
+def _spoil(body: Any, path: tuple[Any, ...], strange: Any) -> None:
+    """Write something else at a place, if an earlier change has left the place there."""
+    *way, last = path
+    try:
+        for key in way:
+            body = body[key]
+        body[last] = strange
+    except (KeyError, IndexError, TypeError):
+        return
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(STRANGE)), min_size=1, max_size=3))
+def test_whatever_is_spoilt_nothing_is_passed_over_that_would_be_answered(spoilt: list[tuple[Any, Any]]) -> None:
+    body = copy.deepcopy(QUIET)
+    for path, strange in spoilt:
+        _spoil(body, path, strange)
+    if is_passed_over(body):
+        assert answer_of_the_whole_reading(body) == ()
+
+
+@pytest.mark.parametrize("where", ["code", "valueCodeableConcept"])
+@pytest.mark.parametrize(
+    "said", [{"text": "muscle twitching"}, {"coding": [{"display": "FASCICULATIONS of the calf"}]}]
+)
+def test_twitching_in_a_component_is_not_passed_over(where: str, said: Any) -> None:
+    body = copy.deepcopy(QUIET)
+    body["prefetch"]["findings"]["entry"][0]["resource"]["component"] = [{where: said}]
+    assert not is_passed_over(body)
+
+
+def test_escaped_letters_are_read_as_letters() -> None:
+    body = copy.deepcopy(QUIET)
+    body["prefetch"]["findings"]["entry"][0]["resource"]["code"] = {"text": "Fasciculation"}
+    raw = json.dumps(body).replace("Fasciculation", "\\u0046\\u0061sciculation").encode()
+    assert passed_over(raw, KEYS, READING) is None
+
+
+def test_bytes_that_are_no_utf_8_are_left_to_the_whole_reading() -> None:
+    raw = json.dumps(QUIET | {"note": "MARK"}).encode()
+    assert passed_over(raw, KEYS, READING) is not None
+    assert passed_over(raw.replace(b"MARK", b"\xff"), KEYS, READING) is None
+
+
+def test_a_chart_of_which_more_can_be_had_is_left_to_the_whole_reading() -> None:
+    body = QUIET | {"fhirServer": "https://ehr.example.org/fhir"}
+    assert passed_over(json.dumps(body).encode(), KEYS, READING) is not None
+    assert passed_over(json.dumps(body).encode(), (*KEYS, "never-sent"), READING) is None
