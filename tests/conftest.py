@@ -21,7 +21,7 @@ TODAY = date(2026, 6, 15)
 _STATE = tempfile.TemporaryDirectory(prefix="cds-state-", ignore_cleanup_errors=True)
 os.environ["XDG_STATE_HOME"] = _STATE.name
 
-_CONTENT = read_content(ROOT / "cards")
+_CONTENT = read_content(ROOT / "cards", keep=True)  # the tests start the service many times
 _COMPILED = compile_content(_CONTENT)
 
 

@@ -18,7 +18,7 @@ from cds_service.knowledge.codes import Codes, read_codes
 from cds_service.knowledge.files import content_version, folder, read_yaml
 from cds_service.knowledge.links import check_links
 from cds_service.knowledge.reading import Reading, compile_reading
-from cds_service.knowledge.remembered import remembered
+from cds_service.knowledge.sealed import fingerprint, seal, sealed
 
 Spec = dict[str, Any]
 TABLES: Mapping[str, tuple[str, type[Schema]]] = {
@@ -61,10 +61,14 @@ class Content:
     files: Mapping[str, str]  # id -> file, for messages
 
 
-def read_content(cards: Path | None = None) -> Content:
-    """Read and check all content. Raises ContentError with every fault."""
+def read_content(cards: Path | None = None, keep: bool = False) -> Content:
+    """Read and check all content. Raises ContentError with every fault. ``keep``: seal it for faster starts."""
     cards = cards or folder("cards")
-    return _content(cards, _checked_parts(cards))
+    before = fingerprint(cards) if keep else ""
+    parts = _checked_parts(cards)
+    if keep:
+        seal(cards, parts, before)
+    return _content(cards, parts)
 
 
 def _content(cards: Path, checked: Mapping[str, Any]) -> Content:
@@ -173,7 +177,7 @@ def _faults(messages: Any, name: str, path: str = "") -> Iterable[Fault]:
 def load(cards: Path | None = None) -> tuple[Knowledge, Reading]:
     """The compiled content. Raises ContentError; then the service must not start."""
     cards = cards or folder("cards")
-    return compile_content(_content(cards, remembered(cards, lambda: _checked_parts(cards))))
+    return compile_content(_content(cards, sealed(cards) or _checked_parts(cards)))
 
 
 def compile_content(content: Content) -> tuple[Knowledge, Reading]:
