@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -151,11 +151,30 @@ def _newest(analyte: Analyte, case: Case) -> LabValue | None:
         return max(_adjusted_calciums(analyte, case), key=lambda v: _recency(v, case), default=None)
     if analyte.compute == "multiple_of_reported_limit":
         return _multiple_of_limit(analyte, case)
-    return max(values(analyte, case), key=lambda v: _recency(v, case), default=None)
+    return max(_of_the_newest_day(analyte, case), key=lambda v: _recency(v, case), default=None)
+
+
+def _of_the_newest_day(analyte: Analyte, case: Case) -> Iterator[LabValue]:
+    """Readable results of the last day that has one; older ones, which may be many, are not read."""
+    results = sorted(case.chart.about(Result, analyte.concepts), key=_last_day, reverse=True)
+    newest = None
+    for lab in _readable(results, analyte):
+        if newest is not None and _last_day(lab.result) < newest:
+            return
+        newest = _last_day(lab.result)
+        yield lab
+
+
+def _last_day(result: Result) -> date:
+    return result.when.last if result.when else date.min
 
 
 def values(analyte: Analyte, case: Case) -> Iterator[LabValue]:
-    for result in case.chart.about(Result, analyte.concepts):
+    return _readable(case.chart.about(Result, analyte.concepts), analyte)
+
+
+def _readable(results: Iterable[Result], analyte: Analyte) -> Iterator[LabValue]:
+    for result in results:
         if not result.final or result.when is None:
             continue
         if not any(m.concept in analyte.concepts and _is_this_analyte(m.role, m.code, analyte) for m in result.codes):

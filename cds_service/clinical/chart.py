@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, TypeVar
@@ -203,6 +203,14 @@ class DataGap:
 EntryKind = TypeVar("EntryKind", bound=Entry)
 
 
+def _in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """By reference and title, and only where these are equal by all that an entry says."""
+    alike: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        alike.setdefault((entry.reference, entry.title), []).append(entry)
+    return [entry for _, same in sorted(alike.items()) for entry in sorted(same, key=_place_in_order)]
+
+
 def _place_in_order(entry: Entry) -> tuple[str, ...]:
     """Resources may lack an id or share one, so what they say decides as well."""
     said = (getattr(entry, "value", ""), getattr(entry, "says", ""), getattr(entry, "grade", ""))
@@ -223,40 +231,36 @@ class Chart:
     complete: frozenset[str] = frozenset()
     gaps: tuple[DataGap, ...] = ()
     _by_kind: dict[type[Entry], tuple[Entry, ...]] = field(default_factory=dict, compare=False, repr=False)
-    _by_concept: dict[tuple[type[Entry], str], list[Entry]] = field(default_factory=dict, compare=False, repr=False)
+    _by_concept: dict[type[Entry], dict[str, list[Entry]]] = field(default_factory=dict, compare=False, repr=False)
     _by_title: dict[str, list[Result]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # Sorted once, so that the order of resources in a request never changes an answer.
-        ordered = sorted(self.entries, key=_place_in_order)
+        ordered = _in_order(self.entries)
         object.__setattr__(self, "entries", tuple(ordered))
         by_kind: dict[type[Entry], list[Entry]] = {}
         for entry in ordered:
             by_kind.setdefault(type(entry), []).append(entry)
-            for concept in {match.concept for match in entry.codes}:
-                self._by_concept.setdefault((type(entry), concept), []).append(entry)
+            concepts = {match.concept for match in entry.codes}
             if isinstance(entry, Result):
-                own = {match.concept for match in entry.codes}
-                for concept in {match.concept for match in entry.value_codes} - own:
-                    self._by_concept.setdefault((Result, concept), []).append(entry)
+                concepts |= {match.concept for match in entry.value_codes}
                 self._by_title.setdefault(fold(entry.title), []).append(entry)
+            index = self._by_concept.setdefault(type(entry), {})
+            for concept in concepts:
+                index.setdefault(concept, []).append(entry)
         self._by_kind.update({kind: tuple(found) for kind, found in by_kind.items()})
 
     def all(self, kind: type[EntryKind]) -> tuple[EntryKind, ...]:
         return self._by_kind.get(kind, ())  # type: ignore[return-value]
 
-    def about(self, kind: type[EntryKind], concepts: frozenset[str]) -> Iterator[EntryKind]:
+    def about(self, kind: type[EntryKind], concepts: frozenset[str]) -> Sequence[EntryKind]:
         """Entries of a kind that carry one of these concepts, each once."""
-        if len(concepts) == 1:
-            (concept,) = concepts
-            yield from self._by_concept.get((kind, concept), ())  # type: ignore[misc]
-            return
-        seen: set[int] = set()
-        for concept in sorted(concepts):
-            for entry in self._by_concept.get((kind, concept), ()):
-                if id(entry) not in seen:
-                    seen.add(id(entry))
-                    yield entry  # type: ignore[misc]
+        index = self._by_concept.get(kind)
+        carried = concepts & index.keys() if index else ()
+        if not index or not carried:
+            return ()
+        found = (entry for concept in sorted(carried) for entry in index[concept])
+        return tuple({id(entry): entry for entry in found}.values())  # type: ignore[arg-type]
 
     def results_named(self, words: Iterable[str]) -> Iterator[Result]:
         """Results whose title contains one of these folded words. Titles repeat; each is looked at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cds_service.clinical.analytes import Analyte
@@ -221,19 +222,32 @@ class Knowledge:
                 yield medicine, classes
 
     def classes_of(self, medicine: Medicine) -> tuple[DrugClass, ...]:
-        concepts, words = {match.concept for match in medicine.codes}, fold(medicine.title)
+        words = fold(medicine.title)
         return tuple(
             c
-            for c in self.drug_classes.values()
-            if concepts & c.concepts
-            and not any(word in words for word in c.unless)
+            for c in self._classes_by_code(medicine)
+            if not any(word in words for word in c.unless)
             and (c.daily_dose is None or (medicine.mg_per_day or 0.0) >= c.daily_dose)
         )
 
+    def _classes_by_code(self, medicine: Medicine) -> list[DrugClass]:
+        named = {place for match in medicine.codes for place in self._places_of_classes.get(match.concept, ())}
+        classes = tuple(self.drug_classes.values())
+        return [classes[place] for place in sorted(named)]
+
+    @cached_property
+    def _places_of_classes(self) -> Mapping[str, list[int]]:
+        """The classes of a concept, by their place in the content."""
+        found: dict[str, list[int]] = {}
+        for place, one in enumerate(self.drug_classes.values()):
+            for concept in one.concepts:
+                found.setdefault(concept, []).append(place)
+        return found
+
     def is_local(self, medicine: Medicine) -> bool:
         """Eye drops, creams and the like do not act on nerve or muscle elsewhere."""
-        concepts, words = {match.concept for match in medicine.codes}, fold(medicine.title)
-        return any(concepts & c.concepts and any(w in words for w in c.unless) for c in self.drug_classes.values())
+        words = fold(medicine.title)
+        return any(word in words for c in self._classes_by_code(medicine) for word in c.unless)
 
     def medicine_changes(self, case: Case, analyte: str) -> Iterator[Span]:
         """Days on which a medicine that alters this analyte was started or changed."""

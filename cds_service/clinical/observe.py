@@ -379,11 +379,17 @@ def _medicine(spec: Mapping[str, Any], denies: bool) -> Observer:
     dose = units.split(spec["daily_dose_at_least"])[0] if "daily_dose_at_least" in spec else None
     names = tuple(fold(name) for name in spec.get("names", ()))
 
-    def observe(case: Case) -> Iterator[Statement]:
+    def wanted(case: Case) -> Iterator[Medicine]:
+        coded = set(map(id, case.chart.about(Medicine, concepts)))
+        if not (coded or names) and concepts:
+            return
         for medicine in case.chart.all(Medicine):
-            named = not (concepts or names) or any(name in fold(medicine.title) for name in names)
-            if not named and not any(m.concept in concepts for m in medicine.codes):
-                continue
+            title = fold(medicine.title) if names else ""
+            if not (concepts or names) or id(medicine) in coded or any(name in title for name in names):
+                yield medicine
+
+    def observe(case: Case) -> Iterator[Statement]:
+        for medicine in wanted(case):
             if case.knowledge.is_local(medicine):
                 continue
             if not taken(medicine, stopped, case):

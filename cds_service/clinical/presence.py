@@ -18,18 +18,24 @@ class Presence(Enum):
 
 def all_of(parts: Iterable[Presence]) -> Presence:
     """Absent as soon as one part is absent; present only when every part is."""
-    seen = set(parts)
-    if Presence.ABSENT in seen:
-        return Presence.ABSENT
-    return Presence.UNKNOWN if Presence.UNKNOWN in seen else Presence.PRESENT
+    verdict = Presence.PRESENT
+    for part in parts:
+        if part is Presence.ABSENT:
+            return part
+        if part is Presence.UNKNOWN:
+            verdict = part
+    return verdict
 
 
 def any_of(parts: Iterable[Presence]) -> Presence:
     """Present as soon as one part is present; absent only when every part is."""
-    seen = set(parts)
-    if Presence.PRESENT in seen:
-        return Presence.PRESENT
-    return Presence.UNKNOWN if Presence.UNKNOWN in seen or not seen else Presence.ABSENT
+    verdict = None
+    for part in parts:
+        if part is Presence.PRESENT:
+            return part
+        if part is Presence.UNKNOWN or verdict is None:
+            verdict = part
+    return verdict or Presence.UNKNOWN
 
 
 def at_least(count: int, parts: Iterable[Presence]) -> Presence:

@@ -53,6 +53,7 @@ class Reader:
         self._other_conditions = 0
         self.patient, names = _patient(found, patient_id)
         self._names = names
+        self._owners: dict[str, bool] = {}
         medications = {str(m.get("id", "")): m for m in found.of("Medication")}
         self.about = About(reading, encounter_id or _encounter_under_way(found), self.patient.born, medications)
         self._without: frozenset[str] = frozenset()
@@ -120,7 +121,7 @@ class Reader:
         self.gaps[key] = self.gaps.get(key, 0) + 1
 
     def _is_ours(self, raw: Json, kind: str) -> bool:
-        if f"{kind}/{raw.get('id')}" in self._without:
+        if self._without and f"{kind}/{raw.get('id')}" in self._without:
             self._gap(kind, "a resource is not valid FHIR")
             if f"{kind}/{raw.get('id')}" not in self._opening:
                 return False
@@ -128,11 +129,17 @@ class Reader:
         if not owners:
             self._gap(kind, "a resource does not say whose it is")
             return False
-        if not any(belongs_to(owner, self._names) for owner in owners):
+        if not any(map(self._is_the_patient, owners)):
             self.others += 1
             self._other_conditions += kind == "Condition"
             return False
         return True
+
+    def _is_the_patient(self, owner: str) -> bool:
+        """Asked for each resource, and nearly always of the same few references."""
+        if owner not in self._owners:
+            self._owners[owner] = belongs_to(owner, self._names)
+        return self._owners[owner]
 
     def _may_open_the_gate(self, raw: Json, kind: str) -> bool:
         if kind in ("Condition", "QuestionnaireResponse"):

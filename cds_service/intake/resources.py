@@ -200,6 +200,8 @@ def read_observation(raw: Json, about: About) -> Iterator[Entry]:
     if state in _NO_RESULT:
         return
     yield from _result(raw, raw, about, state, parent_codes=())
+    if raw.get("component") is None:
+        return
     codings, _, wordings = coded(raw, "code")
     parent = _matches(codings, about.reading)
     for component in elements(raw, "component"):
@@ -355,11 +357,18 @@ def _says(
         return "unsure"
     if stated or flagged:
         return stated or flagged
-    has_value = any(key.startswith("value") for key in part)
+    has_value = not _VALUES.isdisjoint(part)
     # No value and no reason for its absence: the code itself says that it is there.
     return "" if has_value or part.get("component") or part.get("hasMember") else "yes"
 
 
+_VALUES = frozenset(
+    f"value{kind}"
+    for kind in (
+        "Quantity", "CodeableConcept", "String", "Boolean", "Integer", "Decimal", "Range", "Ratio", "SampledData",
+        "Time", "Date", "DateTime", "Period", "Attachment", "Reference", "Uri",
+    )
+)  # fmt: skip
 _ANSWERS = {
     "answer_yes": "yes", "answer_present": "yes", "answer_positive": "yes", "answer_no": "no", "answer_absent": "no",
     "answer_negative": "no", "answer_normal": "normal", "answer_abnormal": "abnormal", "answer_unknown": "unsure",

@@ -83,6 +83,8 @@ def period(value: Json) -> Span | None:
 
 def coded(parent: Json, key: str) -> tuple[list[tuple[str, str]], str, tuple[str, ...]]:
     """A CodeableConcept: its codings, its wording, and every wording of it."""
+    if parent.get(key) is None:
+        return [], "", ()
     concept = element(parent, key)
     codings, wordings = [], []
     own = text(concept, "text")
