@@ -27,7 +27,8 @@ from statistics import median, quantiles
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.cpu_per_request import chart
+from benchmarks.accounting import pss_megabytes
+from benchmarks.bodies import chart
 from benchmarks.nodes import JSON_TYPE, SERVICE, Node, Verdicts, ask, fixture
 
 CLIENTS = 64  # the two workers have 32 slots: some calls must be refused
@@ -222,15 +223,7 @@ async def exchange(port: int, kind: Kind) -> bytes:
 
 def memory(workers: list[int]) -> float:
     """Megabytes of the workers: their proportional share of what they have in common, and all of their own."""
-    return sum(_pss(worker) for worker in workers) / 1024
-
-
-def _pss(process: int) -> int:
-    try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0  # it died; that is said elsewhere
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return sum(map(pss_megabytes, workers))
 
 
 async def watch(workers: list[int], begun: float, samples: list[tuple[float, float]]) -> None:

@@ -1,4 +1,4 @@
-"""Nodes of the real service, `cds-service serve`, for the benchmarks that need whole ones."""
+"""Servers in processes of their own, above all nodes of the real service, for the benchmarks that need whole ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,14 +42,22 @@ def ask(port: int, method: str, path: str, body: bytes | None = None, **headers:
 
 
 @dataclass
-class Node:
-    """One node: a gunicorn with two workers in a process group of its own, so that all of it can be killed."""
+class Server:
+    """A master and its workers in a process group of their own, so that all of it can be killed."""
 
     name: str
     folder: Path
     settings: dict[str, str]
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def is_ready(self, printed: str) -> bool:
+        """Whether it can be called; `printed` is what it has said since this start."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     @property
     def log(self) -> Path:
@@ -63,15 +72,15 @@ class Node:
         known = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*COMMAND, "--workers", str(WORKERS), "--bind", f"127.0.0.1:{self.port}"],
+                self.command(),
                 cwd=self.folder, env=self._environment(),
                 stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         until = time.monotonic() + PATIENCE
-        while "Cards:" not in self.printed[known:]:
+        while not self.is_ready(self.printed[known:]):
             if self.process.poll() is not None or time.monotonic() > until:
-                raise SystemExit(f"node {self.name} does not start:\n{self.printed[known:]}")
-            time.sleep(0.1)
+                raise SystemExit(f"{self.name} does not start:\n{self.printed[known:]}")
+            time.sleep(0.01)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
@@ -90,13 +99,26 @@ class Node:
         self.process.wait(10)
 
     def stop(self) -> None:
-        if self.process is None or self.process.poll() is not None:
+        """Ask it to end, and leave nothing of it behind."""
+        if self.process is None:
             return
         self.process.terminate()
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.kill()
+        with suppress(ProcessLookupError):  # workers whose master died before them
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+class Node(Server):
+    """One node of the service: a gunicorn with two workers."""
+
+    def command(self) -> list[str]:
+        return [*COMMAND, "--workers", str(WORKERS), "--bind", f"127.0.0.1:{self.port}"]
+
+    def is_ready(self, printed: str) -> bool:
+        return "Cards:" in printed
 
 
 class Verdicts:

@@ -243,6 +243,7 @@ def fhir_serving(context: ssl.SSLContext | None = None) -> Iterator[TestFhirServ
     fhir = TestFhirServer()
     handler = type("Handler", (_Handler,), {"fhir": fhir, "log_message": lambda *_: None})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.socket.listen(64)  # with fewer places, a client that opens many at once waits a second now and then
     server.daemon_threads = True
     server.block_on_close = False
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that hang up are expected
