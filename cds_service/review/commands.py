@@ -1,0 +1,121 @@
+"""The commands of a review. What they need is imported when they run: a server never loads it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cds_service.command_line import ClearErrors, day
+from cds_service.errors import ReviewError
+
+if TYPE_CHECKING:
+    from cds_service.review.journal import Tally
+    from cds_service.review.run import Order
+
+SOME_IN_ERROR = 3  # exit code: everything was looked at, and some of it could not be used
+_NEEDED = {"review": ("msgspec", "pyarrow", "tqdm"), "spark": ("pyspark",)}
+
+
+def require(extra: str) -> None:
+    """Say what to install when something is missing. Raises ReviewError."""
+    missing = [name for name in _NEEDED[extra] if find_spec(name) is None]
+    if missing:
+        raise ReviewError(f"{', '.join(missing)} is missing here: pip install 'cds-service[{extra}]'")
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="INPUT…")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the results.")
+@click.option("--as-of", "as_of", help="Review as of this date (2026-06-15); default: today.")
+@click.option(
+    "--content",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Review with the content in this folder; default: what CDS_CONTENT names, else what comes along.",
+)
+@click.option("--workers", type=click.IntRange(1, 256), help="Worker processes; default: one for each core.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first so many patients, to try things out.")
+@click.option("--cards", "with_cards", is_flag=True, help="Also write each card in full into results.ndjson.")
+@click.option("--resume", is_flag=True, help="Continue a review that was interrupted, from where it was.")
+@click.option(
+    "--memory-mb", default=1000, show_default=True, type=click.IntRange(64), help="What all workers together may hold."
+)
+@click.option(
+    "--max-record-mb", default=32, show_default=True, type=click.IntRange(1, 2000), help="Longest record that is read."
+)
+def review(inputs: tuple[Path, ...], out: Path, **options: Any) -> None:
+    """Review every patient in INPUT…: files and folders of FHIR Bundles, or a FHIR bulk export.
+
+    Bundles: .json, .json.gz, and .ndjson with a Bundle on each line. A bulk export: .ndjson with a resource on
+    each line, in any number of files, also .gz; each patient's resources are found wherever they stand.
+
+    \b
+    DIR then holds
+      report.html      what to read first, and to print
+      results.ndjson   a line for each patient; results.parquet holds the same
+      errors.ndjson    what could not be read: file, offset and reason
+      run.json         what was reviewed, by what, and the counts
+
+    The exit code is 0 when every patient was assessed, 3 when some are in errors.ndjson.
+
+    \b
+    A folder of Bundles:    cds-service review records/ --out review
+    A bulk export:          cds-service review export-2026-06/ --out review --as-of 2026-06-15
+    The first 100 only:     cds-service review export-2026-06/ --out trial --limit 100
+    After an interruption:  cds-service review export-2026-06/ --out review --as-of 2026-06-15 --resume
+    """
+    with ClearErrors():
+        tally = reviewed(ordered(inputs, out, **options))
+    for line in _told(tally, out):
+        click.echo(line)
+    if tally.in_error or tally.troubles:
+        sys.exit(SOME_IN_ERROR)
+
+
+def ordered(inputs: tuple[Path, ...], out: Path, **options: Any) -> Order:
+    """An Order from what was typed and the settings. Raises ReviewError and SettingsError."""
+    require("review")
+    from cds_service.review.run import Order
+    from cds_service.settings import read_settings
+
+    settings = read_settings()
+    return Order(
+        inputs=inputs,
+        out=out,
+        today=day(options["as_of"], "--as-of"),
+        content=options["content"] or settings.content,
+        policy=settings.policy,
+        with_cards=options["with_cards"],
+        workers=options["workers"] or len(os.sched_getaffinity(0)),
+        memory=options["memory_mb"] * 1_000_000,
+        longest=options["max_record_mb"] * 1_000_000,
+        limit=options["limit"],
+        resume=options["resume"],
+    )
+
+
+def reviewed(order: Order) -> Tally:
+    """Review, and write what is made of the results."""
+    from cds_service.review.progress import Bar
+    from cds_service.review.run import review as run
+    from cds_service.review.run import rows_of
+    from cds_service.review.table import write_table
+
+    with Bar() as bar:
+        tally = run(order, bar)
+    write_table(rows_of(order.out), order.out / "results.parquet")
+    return tally
+
+
+def _told(tally: Tally, out: Path) -> list[str]:
+    lines = [f"{tally.patients} patients: {tally.assessed} assessed, {tally.in_error} in error."]
+    if tally.troubles:
+        lines.append(f"{tally.troubles} single records or files could not be used.")
+    if tally.in_error or tally.troubles:
+        lines.append(f"Each is named with its place in {out / 'errors.ndjson'}.")
+    lines.append("Draft content, not clinically approved.")
+    return lines

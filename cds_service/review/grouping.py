@@ -1,0 +1,220 @@
+"""Resources of an export to their patients, out of core: sorted into files by a hash of the patient's id.
+
+Two passes. The first reads every line once, tells whose it is and writes it to one of many partition files;
+the second takes one partition at a time. A partition that would not fit into the memory allowed is divided
+again. The order of patients is that of the hash, so it depends neither on the number of partitions nor on
+how the export is scattered over files.
+
+Written here and not left to a database: each line needs its file and offset for ``errors.ndjson``, a broken
+line or file must not end the reading, and one line may be as long as the setting allows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import struct
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from cds_service.intake.shape import id_of
+from cds_service.review.faults import Trouble
+from cds_service.review.reviewer import Frame
+from cds_service.review.sieve import READ_KINDS, Sieve, is_utf8
+from cds_service.review.sources import Record, Source, Unit, records
+
+_HEAD = struct.Struct("<HHBIQI")  # lengths of patient and kind, plain, file, offset, length of the body
+_BITS = 64
+_MORE_BITS = 4  # each division again into 16
+_PORTION = 8_000_000
+_PARTITION_BYTES = 48_000_000
+_UNPACKED = 8  # how much longer an export is than its gzip files, about
+_LONGEST_ID = 200  # FHIR allows 64 characters
+
+
+@dataclass(slots=True)
+class Sorted:
+    """What one unit of an export held."""
+
+    frames: list[Frame] = field(default_factory=list)
+    medications: list[tuple[str, bytes]] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+    set_aside: Counter[str] = field(default_factory=Counter)  # by type: resources of no patient
+    lines: int = 0
+
+
+def sort_unit(unit: Unit, sieve: Sieve, longest: int) -> Sorted:
+    """Read a unit of an export and tell each resource's patient."""
+    done = Sorted()
+    for span in unit.spans:
+        for record in records(span, longest):
+            if isinstance(record, Trouble):
+                done.troubles.append(record if record.scope == "file" else record._replace(scope="record"))
+                done.lines += record.scope != "file"
+                continue
+            done.lines += 1
+            _sort(record, span.source, sieve, done)
+    return done
+
+
+def _sort(record: Record, source: Source, sieve: Sieve, done: Sorted) -> None:
+    def trouble(reason: str, remedy: str = "") -> None:
+        done.troubles.append(Trouble("record", source.name, record.offset, reason, remedy))
+
+    if not is_utf8(record.body):
+        return trouble("the line is not in UTF-8")
+    try:
+        found = sieve.sift(record.body)
+    except (msgspec.DecodeError, RecursionError):
+        return trouble("the line is no JSON object", "is it cut off?")
+    except ValueError:
+        return trouble("the line has no resourceType", "give FHIR resources, one on each line")
+    if found.kind == "Bundle":
+        return trouble("a Bundle among single resources", "give Bundles in files of their own")
+    if found.kind == "OperationOutcome":
+        return trouble("the exporting server reports a failure in place of a resource", "look at it there")
+    if found.kind == "Patient":
+        if not 0 < len(found.id) <= _LONGEST_ID:
+            return trouble("a Patient without an id, or with one that is too long")
+        done.frames.append(Frame(found.id, "Patient", found.plain, source.number, record.offset, record.body))
+        return None
+    if found.kind == "Medication" and found.id:
+        done.medications.append((found.id, record.body))
+        return None
+    patients = list(dict.fromkeys(id_of(owner) for owner in found.owners if _names_a_patient(owner)))
+    if not patients and found.kind in READ_KINDS:
+        return trouble(f"a {found.kind} that does not say whose it is")
+    if not patients:
+        done.set_aside[found.kind] += 1
+    kind, body = (found.kind, record.body) if found.kind in READ_KINDS else ("other", b"")
+    for patient in patients:
+        if len(patient) > _LONGEST_ID:
+            return trouble(f"the id of a patient is longer than {_LONGEST_ID} characters")
+        done.frames.append(Frame(patient, kind, found.plain, source.number, record.offset, body))
+    return None
+
+
+def _names_a_patient(owner: str) -> bool:
+    """``Patient/p``, an absolute address of one, a bare id or a urn; not a Group or a Location."""
+    parts = owner.split("/_history/")[0].split("/")
+    return bool(id_of(owner)) and (len(parts) == 1 or parts[-2] == "Patient")
+
+
+def rank(patient: str) -> int:
+    """The place of a patient in the order of the results."""
+    return int.from_bytes(hashlib.blake2b(patient.encode(), digest_size=_BITS // 8).digest())
+
+
+def bits_for(sources: Iterable[Source]) -> int:
+    """How many bits of the hash name a partition, so that one of them is about _PARTITION_BYTES long."""
+    size = sum(source.size * (_UNPACKED if source.packed else 1) for source in sources)
+    return min(10, max(2, (size // _PARTITION_BYTES).bit_length()))
+
+
+def spill(frames: Iterable[Frame], folder: Path, bits: int) -> int:
+    """Append frames to the partition files of this process. Returns how many."""
+    parts: dict[int, list[bytes]] = {}
+    count = 0
+    for frame in frames:
+        parts.setdefault(rank(frame.patient) >> (_BITS - bits), []).append(_packed(frame))
+        count += 1
+    for part, written in parts.items():
+        place = folder / f"{part:0{(bits + 3) // 4}x}"
+        place.mkdir(parents=True, exist_ok=True)
+        with (place / f"{os.getpid()}.frames").open("ab") as file:
+            file.write(b"".join(written))
+    return count
+
+
+def _packed(frame: Frame) -> bytes:
+    patient, kind = frame.patient.encode(), frame.kind.encode()
+    head = _HEAD.pack(len(patient), len(kind), frame.plain, frame.file, frame.offset, len(frame.body))
+    return b"".join((head, patient, kind, frame.body))
+
+
+def partitions(folder: Path) -> list[Path]:
+    """The partitions of a folder, in the order of the results."""
+    return sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+
+
+def frames_of(partition: Path) -> Iterator[Frame]:
+    """Every frame of a partition, in no order."""
+    for path in sorted(partition.glob("*.frames")):
+        with path.open("rb", buffering=1 << 20) as file:
+            while head := file.read(_HEAD.size):
+                patient, kind, plain, number, offset, length = _HEAD.unpack(head)
+                name, type_name = file.read(patient).decode(), file.read(kind).decode()
+                yield Frame(name, type_name, bool(plain), number, offset, file.read(length))
+
+
+def groups(partition: Path, memory: int, longest: int, bits: int) -> Iterator[tuple[str, list[Frame]]]:
+    """The patients of a partition in order, each with all frames, holding at most ``memory`` bytes of them.
+
+    A single patient with more than ``longest`` bytes comes without the bodies.
+    """
+    size = sum(path.stat().st_size for path in partition.glob("*.frames"))
+    if size > memory and bits < 40:
+        inner = partition / "divided"
+        shutil.rmtree(inner, ignore_errors=True)
+        for some in _in_portions(frames_of(partition)):
+            spill(some, inner, bits + _MORE_BITS)
+        for part in partitions(inner):
+            yield from groups(part, memory, longest, bits + _MORE_BITS)
+        shutil.rmtree(inner)
+        return
+    found: dict[str, list[Frame]] = {}
+    held: Counter[str] = Counter()
+    for frame in frames_of(partition):
+        own = found.setdefault(frame.patient, [])
+        held[frame.patient] += len(frame.body)
+        if held[frame.patient] > longest:
+            own[:] = [f._replace(body=b"") for f in own]
+            frame = frame._replace(body=b"")
+        own.append(frame)
+    for patient in sorted(found, key=lambda name: (rank(name), name)):
+        yield patient, found.pop(patient)
+
+
+def _in_portions(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
+    portion: list[Frame] = []
+    size = 0
+    for frame in frames:
+        portion.append(frame)
+        size += len(frame.body)
+        if size > _PORTION:
+            yield portion
+            portion, size = [], 0
+    yield portion
+
+
+class Shelf:
+    """The Medications of an export by id, in a file: prescriptions point to them, and they have no patient."""
+
+    def __init__(self, file: Path) -> None:
+        self._connection = sqlite3.connect(file)
+        self._connection.execute("PRAGMA journal_mode=OFF")
+        self._connection.execute("CREATE TABLE IF NOT EXISTS medication (id TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID")
+
+    def put(self, medications: Iterable[tuple[str, bytes]]) -> None:
+        """Of two with one id, the smaller text stays, so that their order never matters."""
+        self._connection.executemany(
+            "INSERT INTO medication VALUES (?, ?) ON CONFLICT DO UPDATE SET body = min(body, excluded.body)",
+            medications,
+        )
+
+    def get(self, ids: Iterable[str]) -> list[bytes]:
+        found = []
+        for name in ids:
+            row = self._connection.execute("SELECT body FROM medication WHERE id = ?", (name,)).fetchone()
+            found += [row[0]] if row else []
+        return found
+
+    def close(self) -> None:
+        self._connection.commit()
+        self._connection.close()
