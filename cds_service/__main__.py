@@ -12,7 +12,7 @@ import orjson
 
 from cds_service import __version__
 from cds_service.command_line import ClearErrors, day
-from cds_service.review.commands import review
+from cds_service.review.commands import review, simulate
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -218,7 +218,8 @@ def settings() -> None:
         read_settings()
 
 
-main.add_command(review)
+for _command in (review, simulate):
+    main.add_command(_command)
 
 
 if __name__ == "__main__":

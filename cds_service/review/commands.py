@@ -119,3 +119,43 @@ def _told(tally: Tally, out: Path) -> list[str]:
         lines.append(f"Each is named with its place in {out / 'errors.ndjson'}.")
     lines.append("Draft content, not clinically approved.")
     return lines
+
+
+@click.command()
+@click.argument("count", type=click.IntRange(1), metavar="N")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the charts.")
+@click.option("--seed", default=1, show_default=True, type=int, help="Another seed, other patients.")
+@click.option("--as-of", "as_of", help="The day to which the charts reach (2026-06-15); default: today.")
+@click.option("--twitching", default=0.05, show_default=True, type=click.FloatRange(0, 1), help="Share that twitches.")
+@click.option("--visits", default=12, show_default=True, type=click.IntRange(1, 1000), help="Most visits of a patient.")
+@click.option("--export", "export", is_flag=True, help="A FHIR bulk export; default: Bundles, one on each line.")
+@click.option("--gz", "packed", is_flag=True, help="Compress every file with gzip.")
+def simulate(count: int, out: Path, as_of: str | None, **options: Any) -> None:
+    """Invent N charts, as records are exported, twitching and not, to try things out at scale.
+
+    \b
+    DIR/records       the charts, for cds-service review
+    DIR/expected.csv  each patient's story, and the tier that a review must give on that day
+
+    Nobody here exists. The same N, seed and day give the same charts, and patient 17 is the same for any N.
+
+    \b
+    Twenty thousand:     cds-service simulate 20000 --seed 5 --out simulated --as-of 2026-06-15
+    A bulk export:       cds-service simulate 500 --out simulated-export --export --gz
+    Then:                cds-service review simulated/records --out review --as-of 2026-06-15
+    """
+    with ClearErrors():
+        require("review")
+        from cds_service.knowledge.codes import read_codes
+        from cds_service.knowledge.files import folder
+        from cds_service.review.progress import Bar
+        from cds_service.review.simulate import Simulation
+        from cds_service.review.simulate import simulate as make
+
+        if (out / "records").exists() or (out / "expected.csv").exists():
+            raise ReviewError(f"{out} holds simulated charts already: give another folder with --out")
+        what = Simulation(count, today=day(as_of, "--as-of"), **options)
+        with Bar() as bar:
+            bar.stage("Inventing", count)
+            records = make(what, out, read_codes(folder("cards") / "codes"), lambda made: bar.step(made, made))
+    click.echo(f"{count} invented patients in {records}; what to expect stands in {out / 'expected.csv'}.")
