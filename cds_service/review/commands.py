@@ -126,7 +126,9 @@ def _told(tally: Tally, out: Path) -> list[str]:
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the charts.")
 @click.option("--seed", default=1, show_default=True, type=int, help="Another seed, other patients.")
 @click.option("--as-of", "as_of", help="The day to which the charts reach (2026-06-15); default: today.")
-@click.option("--twitching", default=0.05, show_default=True, type=click.FloatRange(0, 1), help="Share that twitches.")
+@click.option(
+    "--told", default=0.02, show_default=True, type=click.FloatRange(0, 1), help="Share with a story; others are well."
+)
 @click.option("--visits", default=12, show_default=True, type=click.IntRange(1, 1000), help="Most visits of a patient.")
 @click.option("--export", "export", is_flag=True, help="A FHIR bulk export; default: Bundles, one on each line.")
 @click.option("--gz", "packed", is_flag=True, help="Compress every file with gzip.")

@@ -21,7 +21,7 @@ import orjson
 
 from cds_service.intake.sketch import PATIENT, Sketcher
 from cds_service.knowledge.codes import Codes
-from cds_service.review.stories import STORIES, Story
+from cds_service.review.stories import HEALTHY, STORIES, Story
 
 Json = dict[str, Any]
 PER_FILE = 1_000
@@ -51,12 +51,12 @@ _MEASURES = (
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What to make. ``twitching``: the share of patients with charted twitching; ``visits``: at most, for each."""
+    """What to make. ``told``: the share of patients with a story of their own; ``visits``: at most, for each."""
 
     count: int
     seed: int
     today: date
-    twitching: float = 0.05
+    told: float = 0.02
     visits: int = 12
     export: bool = False  # a bulk export; else Bundles, one on a line
     packed: bool = False
@@ -133,13 +133,10 @@ class Maker:
     def __init__(self, what: Simulation, codes: Codes) -> None:
         self._what = what
         self._sketcher = _Quick(codes, what.today)
-        self._speaking = [story for story in STORIES if story.twitching]
-        self._silent = [story for story in STORIES if not story.twitching]
 
     def patient(self, number: int) -> Simulated:
         chance = Random(f"{self._what.seed}/{number}")  # noqa: S311 - no secret: the same patient every time
-        stories = self._speaking if chance.random() < self._what.twitching else self._silent
-        story = chance.choices(stories, [s.share for s in stories])[0]
+        story = chance.choice(STORIES) if chance.random() < self._what.told else HEALTHY
         name = _name(chance)
         resources = [self._person(name, story, chance)]
         for resource in (*self._planted(story, chance), *self._background(chance)):

@@ -16,14 +16,12 @@ Sketches = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """``tier``: of the leading card, or ``none``. ``ages``: in whole years. ``share``: among its like."""
+    """``tier``: of the leading card, or ``none``. ``ages``: in whole years."""
 
     id: str
     tier: str
     ages: tuple[int, int]
     plant: Callable[[Random], Sketches]
-    twitching: bool = True
-    share: int = 1
     deceased: bool = False
 
 
@@ -170,15 +168,15 @@ def _long_and_normal(chance: Random) -> Sketches:
     ]
 
 
+HEALTHY = Story("healthy", "none", (1, 95), _nothing)
 STORIES = (
-    Story("healthy", "none", (1, 95), _nothing, twitching=False, share=12),
-    Story("critical potassium, no twitching", "none", (20, 90), _low_potassium_alone, twitching=False),
-    Story("twitching of the past", "none", (18, 90), _resolved, twitching=False),
-    Story("twitching refuted", "none", (18, 90), _refuted, twitching=False),
-    Story("cramps, twitching denied", "none", (18, 90), _denied, twitching=False),
-    Story("atrial flutter", "none", (50, 95), _flutter, twitching=False),
-    Story("a relative with ALS", "none", (18, 70), _relative, twitching=False),
-    Story("twitching charted, died since", "none", (60, 95), _charted_and_dead, twitching=False, deceased=True),
+    Story("critical potassium, no twitching", "none", (20, 90), _low_potassium_alone),
+    Story("twitching of the past", "none", (18, 90), _resolved),
+    Story("twitching refuted", "none", (18, 90), _refuted),
+    Story("cramps, twitching denied", "none", (18, 90), _denied),
+    Story("atrial flutter", "none", (50, 95), _flutter),
+    Story("a relative with ALS", "none", (18, 70), _relative),
+    Story("twitching charted, died since", "none", (60, 95), _charted_and_dead, deceased=True),
     Story("seizure", "T0", (20, 85), _seizure),
     Story("cauda equina", "T0", (25, 80), _cauda_equina),
     Story("critical potassium", "T1", (20, 90), _critical_potassium),
