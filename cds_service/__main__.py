@@ -12,7 +12,7 @@ import orjson
 
 from cds_service import __version__
 from cds_service.command_line import ClearErrors, day
-from cds_service.review.commands import review, simulate
+from cds_service.review.commands import compare, impact, review, simulate
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -218,7 +218,7 @@ def settings() -> None:
         read_settings()
 
 
-for _command in (review, simulate):
+for _command in (review, compare, impact, simulate):
     main.add_command(_command)
 
 

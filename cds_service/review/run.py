@@ -283,7 +283,16 @@ def read_manifest(out: Path) -> dict[str, Any]:
 
 def rows_of(out: Path) -> Iterator[dict[str, Any]]:
     """The lines of results.ndjson."""
-    with (out / RESULTS).open("rb") as lines:
+    return _lines_of(out / RESULTS)
+
+
+def errors_of(out: Path) -> Iterator[dict[str, Any]]:
+    """The lines of errors.ndjson."""
+    return _lines_of(out / ERRORS)
+
+
+def _lines_of(file: Path) -> Iterator[dict[str, Any]]:
+    with file.open("rb") as lines:
         for line in lines:
             yield orjson.loads(line)
 
