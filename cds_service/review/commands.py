@@ -63,6 +63,7 @@ _longest = click.option(
 @_resume
 @_memory
 @_longest
+@click.option("--spark", default="", metavar="MASTER_URL", help="Review on this Spark cluster; see docs/batch.md.")
 def review(inputs: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Review every patient in INPUT…: files and folders of FHIR Bundles, or a FHIR bulk export.
 
@@ -83,6 +84,7 @@ def review(inputs: tuple[Path, ...], out: Path, **options: Any) -> None:
     A bulk export:          cds-service review export-2026-06/ --out review --as-of 2026-06-15
     The first 100 only:     cds-service review export-2026-06/ --out trial --limit 100
     After an interruption:  cds-service review export-2026-06/ --out review --as-of 2026-06-15 --resume
+    On a Spark cluster:     cds-service review /shared/export/ --out review --spark spark://head:7077
     """
     with ClearErrors():
         tally = reviewed(ordered(inputs, out, **options))
@@ -95,6 +97,8 @@ def review(inputs: tuple[Path, ...], out: Path, **options: Any) -> None:
 def ordered(inputs: tuple[Path, ...], out: Path, **options: Any) -> Order:
     """An Order from what was typed and the settings. Raises ReviewError and SettingsError."""
     require("review")
+    if options.get("spark"):
+        require("spark")
     from cds_service.review.run import Order
     from cds_service.settings import read_settings
 
@@ -111,6 +115,7 @@ def ordered(inputs: tuple[Path, ...], out: Path, **options: Any) -> Order:
         longest=options["max_record_mb"] * 1_000_000,
         limit=options["limit"],
         resume=options["resume"],
+        spark=options.get("spark", ""),
     )
 
 

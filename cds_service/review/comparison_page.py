@@ -80,7 +80,7 @@ def _row(compared: Compared, change: Change) -> tuple[str, ...]:
         escape(" → ".join(dict.fromkeys(change.tiers))),
         cards,
         "<br>".join(facts) or "the same facts",
-        "<br>".join(tests),
+        f"<small class='tests'>{'<br>'.join(tests)}</small>",
     )
 
 

@@ -111,6 +111,11 @@ def rank(patient: str) -> int:
     return int.from_bytes(hashlib.blake2b(patient.encode(), digest_size=_BITS // 8).digest())
 
 
+def place_of(place: int, bits: int) -> int:
+    """The number of the partition that holds a place in the order."""
+    return place >> (_BITS - bits)
+
+
 def bits_for(sources: Iterable[Source]) -> int:
     """How many bits of the hash name a partition, so that one of them is about _PARTITION_BYTES long."""
     size = sum(source.size * (_UNPACKED if source.packed else 1) for source in sources)
@@ -122,7 +127,7 @@ def spill(frames: Iterable[Frame], folder: Path, bits: int) -> int:
     parts: dict[int, list[bytes]] = {}
     count = 0
     for frame in frames:
-        parts.setdefault(rank(frame.patient) >> (_BITS - bits), []).append(_packed(frame))
+        parts.setdefault(place_of(rank(frame.patient), bits), []).append(_packed(frame))
         count += 1
     for part, written in parts.items():
         place = folder / f"{part:0{(bits + 3) // 4}x}"
@@ -153,6 +158,21 @@ def frames_of(partition: Path) -> Iterator[Frame]:
                 yield Frame(name, type_name, bool(plain), number, offset, file.read(length))
 
 
+@dataclass(slots=True)
+class Gathered:
+    """The frames of one patient; without their bodies as soon as these are longer together than a record may be."""
+
+    frames: list[Frame] = field(default_factory=list)
+    held: int = 0
+
+    def add(self, frame: Frame, longest: int) -> None:
+        self.held += len(frame.body)
+        if self.held > longest:
+            self.frames[:] = [own._replace(body=b"") if own.body else own for own in self.frames]
+            frame = frame._replace(body=b"")
+        self.frames.append(frame)
+
+
 def groups(partition: Path, memory: int, longest: int, bits: int) -> Iterator[tuple[str, list[Frame]]]:
     """The patients of a partition in order, each with all frames, holding at most ``memory`` bytes of them.
 
@@ -168,17 +188,11 @@ def groups(partition: Path, memory: int, longest: int, bits: int) -> Iterator[tu
             yield from groups(part, memory, longest, bits + _MORE_BITS)
         shutil.rmtree(inner)
         return
-    found: dict[str, list[Frame]] = {}
-    held: Counter[str] = Counter()
+    found: dict[str, Gathered] = {}
     for frame in frames_of(partition):
-        own = found.setdefault(frame.patient, [])
-        held[frame.patient] += len(frame.body)
-        if held[frame.patient] > longest:
-            own[:] = [f._replace(body=b"") for f in own]
-            frame = frame._replace(body=b"")
-        own.append(frame)
+        found.setdefault(frame.patient, Gathered()).add(frame, longest)
     for patient in sorted(found, key=lambda name: (rank(name), name)):
-        yield patient, found.pop(patient)
+        yield patient, found.pop(patient).frames
 
 
 def _in_portions(frames: Iterable[Frame]) -> Iterator[list[Frame]]:

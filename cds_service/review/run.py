@@ -46,6 +46,7 @@ class Order:
     longest: int = 32_000_000
     limit: int | None = None
     resume: bool = False
+    spark: str = ""  # address of a cluster's master; empty: on this machine
 
 
 class Progress(Protocol):
@@ -73,7 +74,6 @@ def review(order: Order, progress: Progress) -> Tally:
     mark = journal.last_mark() if order.resume else None
     if mark is None or mark.stage != "done":
         with journal:
-            journal.open(mark)
             _work_through(order, content, sources, journal, progress, mark)
     tally = journal.publish()
     _write(order.out / MANIFEST, _manifest(asked, content, tally, sources, left_out))
@@ -92,10 +92,23 @@ def _work_through(
         order.longest,
         max(8_000_000, order.memory // order.workers // _SHARE),
     )
-    stage, unit, kept = (mark.stage, mark.unit, mark.spill) if mark else ("bundles", 0, "")
-    _Work(order, job, sources, journal, progress).run(stage, unit, kept)
+    if order.spark:
+        from cds_service.review.spark import work_on_spark
+
+        journal.open(None)  # Spark itself repeats what is lost; an interrupted review begins again
+        work_on_spark(order.spark, order, job, sources, journal, progress)
+    else:
+        _work_here(order, job, sources, journal, progress, mark)
     _require_that_it_adds_up(journal.tally, order.limit)
     journal.mark("done", 0, now=True)
+
+
+def _work_here(
+    order: Order, job: Job, sources: list[Source], journal: Journal, progress: Progress, mark: Mark | None
+) -> None:
+    journal.open(mark)
+    stage, unit, kept = (mark.stage, mark.unit, mark.spill) if mark else ("bundles", 0, "")
+    _Work(order, job, sources, journal, progress).run(stage, unit, kept)
 
 
 class _Work:
