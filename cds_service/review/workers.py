@@ -93,6 +93,7 @@ def _sit_down(job: Job, parent: int) -> None:
     _desk = Desk(job)
     gc.collect()
     gc.freeze()  # the content never becomes garbage, and would be looked through at every collection
+    gc.set_threshold(100_000, 20, 50)  # a chart is many small objects without cycles, gone as soon as it is assessed
 
 
 def _leave_with(parent: int) -> None:
