@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sqlite3
 import struct
@@ -25,13 +26,15 @@ import msgspec
 
 from cds_service.intake.shape import id_of
 from cds_service.review.faults import Trouble
-from cds_service.review.reviewer import Frame
+from cds_service.review.reviewer import ANY_TYPE, Frame
 from cds_service.review.sieve import READ_KINDS, Sieve, is_utf8
 from cds_service.review.sources import Record, Source, Unit, records
 
 _HEAD = struct.Struct("<HHBIQI")  # lengths of patient and kind, plain, file, offset, length of the body
 _BITS = 64
 _MORE_BITS = 4  # each division again into 16
+_TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
+_HEAD_BYTES = 500
 _PORTION = 8_000_000
 _PARTITION_BYTES = 48_000_000
 _UNPACKED = 8  # how much longer an export is than its gzip files, about
@@ -46,6 +49,7 @@ class Sorted:
     medications: list[tuple[str, bytes]] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     set_aside: Counter[str] = field(default_factory=Counter)  # by type: resources of no patient
+    damaged: set[str] = field(default_factory=set)  # types of which something could not be read; ANY_TYPE: of any
     lines: int = 0
 
 
@@ -53,19 +57,32 @@ def sort_unit(unit: Unit, sieve: Sieve, longest: int) -> Sorted:
     """Read a unit of an export and tell each resource's patient."""
     done = Sorted()
     for span in unit.spans:
+        seen: set[str] = set()
         for record in records(span, longest):
             if isinstance(record, Trouble):
                 done.troubles.append(record if record.scope == "file" else record._replace(scope="record"))
                 done.lines += record.scope != "file"
+                done.damaged.add(_likely_type(b"", span.source, seen))
                 continue
             done.lines += 1
-            _sort(record, span.source, sieve, done)
+            _sort(record, span.source, sieve, done, seen)
     return done
 
 
-def _sort(record: Record, source: Source, sieve: Sieve, done: Sorted) -> None:
-    def trouble(reason: str, remedy: str = "") -> None:
+def _likely_type(body: bytes, source: Source, seen: set[str]) -> str:
+    """The type of what could not be read: as its line, its file's name or the rest of the file says; else any."""
+    named = _TYPE.search(body[:_HEAD_BYTES])
+    if named:
+        return named[1].decode()
+    if source.path.name.split(".")[0] in READ_KINDS:
+        return source.path.name.split(".")[0]
+    return next(iter(seen)) if len(seen) == 1 else ANY_TYPE
+
+
+def _sort(record: Record, source: Source, sieve: Sieve, done: Sorted, seen: set[str]) -> None:
+    def trouble(reason: str, remedy: str = "", kind: str = "") -> None:
         done.troubles.append(Trouble("record", source.name, record.offset, reason, remedy))
+        done.damaged.add(kind or _likely_type(record.body, source, seen))
 
     if not is_utf8(record.body):
         return trouble("the line is not in UTF-8")
@@ -75,10 +92,12 @@ def _sort(record: Record, source: Source, sieve: Sieve, done: Sorted) -> None:
         return trouble("the line is no JSON object", "is it cut off?")
     except ValueError:
         return trouble("the line has no resourceType", "give FHIR resources, one on each line")
+    seen.add(found.kind)
     if found.kind == "Bundle":
-        return trouble("a Bundle among single resources", "give Bundles in files of their own")
+        return trouble("a Bundle among single resources", "give Bundles in files of their own", ANY_TYPE)
     if found.kind == "OperationOutcome":
-        return trouble("the exporting server reports a failure in place of a resource", "look at it there")
+        reason = "the exporting server reports a failure in place of a resource"
+        return trouble(reason, "look at it there", ANY_TYPE)
     if found.kind == "Patient":
         if not 0 < len(found.id) <= _LONGEST_ID:
             return trouble("a Patient without an id, or with one that is too long")
@@ -89,7 +108,7 @@ def _sort(record: Record, source: Source, sieve: Sieve, done: Sorted) -> None:
         return None
     patients = list(dict.fromkeys(id_of(owner) for owner in found.owners if _names_a_patient(owner)))
     if not patients and found.kind in READ_KINDS:
-        return trouble(f"a {found.kind} that does not say whose it is")
+        return trouble(f"the {found.kind} does not say whose it is", kind=found.kind)
     if not patients:
         done.set_aside[found.kind] += 1
     kind, body = (found.kind, record.body) if found.kind in READ_KINDS else ("other", b"")

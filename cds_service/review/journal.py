@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,12 @@ class Tally:
     frames: int = 0  # resources of exports, written down for their patients
     taken: int = 0  # and taken up again
     set_aside: dict[str, int] = field(default_factory=dict)  # resources of no patient, by type
+    damaged: list[str] = field(default_factory=list)  # types of which an export holds something that cannot be read
+
+    def add_aside(self, more: Mapping[str, int], damaged: Iterable[str]) -> None:
+        for kind, number in more.items():
+            self.set_aside[kind] = self.set_aside.get(kind, 0) + number
+        self.damaged = sorted({*self.damaged, *damaged})
 
 
 @dataclass(frozen=True, slots=True)

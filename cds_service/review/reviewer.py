@@ -11,10 +11,10 @@ import orjson
 
 from cds_service.assess import ChartSource, assess
 from cds_service.clinical.assessment import Assessment, Policy
-from cds_service.clinical.chart import Patient
+from cds_service.clinical.chart import QUERIES, DataGap, Patient
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.errors import RequestError, UnreadableError
-from cds_service.intake.prefetch import whole_record
+from cds_service.intake.prefetch import Prefetched, whole_record
 from cds_service.intake.shape import Json, elements, id_of, reference
 from cds_service.knowledge.reading import Reading
 from cds_service.response.cards import Issuer, Recipient, write_cards
@@ -23,6 +23,7 @@ from cds_service.review.rows import Row, person, row
 from cds_service.review.sieve import Sieve, is_utf8
 from cds_service.review.sources import Record, Source
 
+ANY_TYPE = "any"  # in place of a resource type
 _NEWLINE = orjson.OPT_APPEND_NEWLINE
 # Cards of a review are read and compared, never answered: their uuids are left out, so any secret will do.
 _ISSUER_SECRET = b"cards of a review are not issued"
@@ -62,7 +63,7 @@ class Reviewer:
         self._knowledge, self._reading, self._terms = knowledge, reading, terms
         self._sources = sources
         self.sieve = Sieve(reading)
-        self._quiet: Row | None = None
+        self._quiet: dict[tuple[str, ...], Row] = {}
 
     def bundle(self, record: Record, source: Source) -> Reviewed:
         """A Bundle of one patient's record."""
@@ -71,8 +72,14 @@ class Reviewer:
             return self._reviewed(patient.id, source, record.offset, self._quiet_row(patient, source))
         return self._tried("", source, record.offset, lambda: self._open_bundle(record, source))
 
-    def group(self, patient: str, frames: list[Frame], medications: Medications) -> Reviewed:
-        """All resources of one patient in an export, in any order."""
+    def group(
+        self, patient: str, frames: list[Frame], medications: Medications, damaged: tuple[str, ...] = ()
+    ) -> Reviewed:
+        """All resources of one patient in an export, in any order.
+
+        ``damaged``: types of which something in the export could not be read. It may have been this patient's,
+        so the queries for them count as cut short: silence proves nothing, and the line says so.
+        """
         people = sorted((f for f in frames if f.kind == "Patient"), key=lambda f: (f.file, f.offset))
         if not people:
             first = min(frames, key=lambda f: (f.file, f.offset))
@@ -88,7 +95,7 @@ class Reviewer:
             reason = "a Patient with this id says something else than an earlier one"
             return self._in_error(patient, self._sources[other.file], other.offset, reason, "give each patient one id")
         done = self._tried(
-            patient, home, people[0].offset, lambda: self._open_group(patient, frames, home, medications)
+            patient, home, people[0].offset, lambda: self._open_group(patient, frames, home, medications, damaged)
         )
         repeated = tuple(
             Trouble(
@@ -129,13 +136,15 @@ class Reviewer:
             return self._in_error("", source, record.offset, reason, "give each patient a Bundle of their own")
         return self._assessed(ChartSource(found, patients[0]), source, record.offset)
 
-    def _open_group(self, patient: str, frames: list[Frame], home: Source, medications: Medications) -> Reviewed:
+    def _open_group(
+        self, patient: str, frames: list[Frame], home: Source, medications: Medications, damaged: tuple[str, ...]
+    ) -> Reviewed:
         offset = min(f.offset for f in frames if f.kind == "Patient" and f.file == home.number)
         if all(frame.plain for frame in frames):
             born = next(frame for frame in frames if frame.kind == "Patient")
             quiet = self.sieve.quiet_patient(b'{"resourceType":"Bundle","entry":[{"resource":' + born.body + b"}]}")
             if quiet is not None:
-                return self._reviewed(quiet.id, home, offset, self._quiet_row(quiet, home))
+                return self._reviewed(quiet.id, home, offset, self._quiet_row(quiet, home, damaged))
         # Sorted, so that the scatter of resources over files and lines never changes an answer.
         bodies = sorted(frame.body for frame in frames if frame.body and frame.kind != "Patient")
         bodies.insert(0, min(frame.body for frame in frames if frame.kind == "Patient"))
@@ -143,6 +152,7 @@ class Reviewer:
         wanted = sorted({name for raw in resources for name in _medication_of(raw)})
         resources += [orjson.loads(body) for body in medications(wanted)] if wanted else []
         found = whole_record({"resourceType": "Bundle", "entry": [{"resource": raw} for raw in resources]})
+        _cut_short(found, damaged)
         return self._assessed(ChartSource(found, patient), home, offset)
 
     def _assessed(self, chart: ChartSource, source: Source, offset: int) -> Reviewed:
@@ -160,13 +170,14 @@ class Reviewer:
                 holder.pop("uuid", None)
         return cards
 
-    def _quiet_row(self, patient: Patient, source: Source) -> Row:
+    def _quiet_row(self, patient: Patient, source: Source, damaged: tuple[str, ...] = ()) -> Row:
         """The line of a closed gate, as ``assess`` gives it for a chart that holds nothing but its patient."""
-        if self._quiet is None:
+        if damaged not in self._quiet:
             empty = whole_record({"resourceType": "Patient", "id": "nobody"})
+            _cut_short(empty, damaged)
             outcome = assess(ChartSource(empty, "nobody"), self._knowledge, self._reading, self._terms.today)
-            self._quiet = row(outcome.assessment, "", 0) | ({"written": []} if self._terms.with_cards else {})
-        return self._quiet | person(patient, source.label, self._terms.today)
+            self._quiet[damaged] = row(outcome.assessment, "", 0) | ({"written": []} if self._terms.with_cards else {})
+        return self._quiet[damaged] | person(patient, source.label, self._terms.today)
 
     def _tried(self, patient: str, source: Source, offset: int, review: Callable[[], Reviewed]) -> Reviewed:
         """One chart that cannot be assessed must not end the review of the others; its reason holds no value."""
@@ -189,6 +200,14 @@ class Reviewer:
         return Reviewed(
             name, source.name, offset, b"", (Trouble("patient", source.name, offset, reason, remedy, name),)
         )
+
+
+def _cut_short(found: Prefetched, damaged: tuple[str, ...]) -> None:
+    """The queries for these types, or for all, were not answered in full."""
+    for query, kind in QUERIES.items():
+        if kind != "Patient" and (kind in damaged or ANY_TYPE in damaged):
+            found.cut.add(query)
+            found.gaps.append(DataGap(query, "a part of the export could not be read"))
 
 
 def _medication_of(raw: Json) -> Iterable[str]:

@@ -161,8 +161,7 @@ class _Work:
             shelf.put(found.medications)
             tally.lines += found.lines
             tally.frames += count
-            for kind, number in found.set_aside.items():
-                tally.set_aside[kind] = tally.set_aside.get(kind, 0) + number
+            tally.add_aside(found.set_aside, found.damaged)
             self.progress.step(unit.size, 0)
         shelf.close()
         self.journal.mark("patients", 0, spill.name, now=True)
@@ -172,7 +171,8 @@ class _Work:
         parts = partitions(spill)
         sizes = [sum(file.stat().st_size for file in part.iterdir() if file.is_file()) for part in parts]
         self.progress.stage("Reviewing", sum(sizes[first:]))
-        asked = ((part, spill / "medications.sqlite", self.bits) for part in parts[first:])
+        damaged = tuple(self.journal.tally.damaged)
+        asked = ((part, spill / "medications.sqlite", self.bits, damaged) for part in parts[first:])
         answers = crew.ask("patients", asked)
         for number, size, portion in zip(itertools.count(first), sizes[first:], answers, strict=False):
             self._take(portion, size)

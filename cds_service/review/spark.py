@@ -40,6 +40,7 @@ class Counted(NamedTuple):
     frames: int = 0
     taken: int = 0
     set_aside: dict[str, int] | None = None
+    damaged: tuple[str, ...] = ()
 
 
 class Medication(NamedTuple):
@@ -129,7 +130,8 @@ class _Work:
         self.progress.stage("Reviewing on Spark", 1 << bits)
         keyed = found.flatMap(_keyed)
         sorted_frames = keyed.repartitionAndSortWithinPartitions(1 << bits, partial(_partition_of, bits))
-        done = sorted_frames.mapPartitions(partial(_review_partition, self.job, medications))
+        damaged = tuple(self.journal.tally.damaged)
+        done = sorted_frames.mapPartitions(partial(_review_partition, self.job, medications, damaged))
         self._write(done.persist(StorageLevel.DISK_ONLY), 1 << bits)
 
     def _sliced(self, units: list[Unit]) -> RDD[Unit]:
@@ -153,8 +155,7 @@ class _Work:
         tally.lines += counted.lines
         tally.frames += counted.frames
         tally.taken += counted.taken
-        for kind, number in (counted.set_aside or {}).items():
-            tally.set_aside[kind] = tally.set_aside.get(kind, 0) + number
+        tally.add_aside(counted.set_aside or {}, counted.damaged)
 
 
 # ---------------------------------------------------------------- in the executors
@@ -184,7 +185,9 @@ def _sort_unit(broadcast: Any, unit: Unit) -> Iterator[Frame | Trouble | Medicat
     yield from done.troubles
     yield from (Medication(*one) for one in done.medications)
     yield from done.frames
-    yield Counted(lines=done.lines, frames=len(done.frames), set_aside=dict(done.set_aside))
+    yield Counted(
+        lines=done.lines, frames=len(done.frames), set_aside=dict(done.set_aside), damaged=tuple(done.damaged)
+    )
 
 
 def _is_aside(one: Any) -> bool:
@@ -201,7 +204,7 @@ def _partition_of(bits: int, key: tuple[int, str]) -> int:
 
 
 def _review_partition(
-    broadcast: Any, medications: Any, keyed: Iterable[tuple[tuple[int, str], Frame]]
+    broadcast: Any, medications: Any, damaged: tuple[str, ...], keyed: Iterable[tuple[tuple[int, str], Frame]]
 ) -> Iterator[Reviewed | Counted]:
     desk, taken = _desk(broadcast), 0
     shelf: dict[str, bytes] = medications.value
@@ -210,5 +213,5 @@ def _review_partition(
         for _, frame in pairs:
             gathered.add(frame, desk.job.longest)
         taken += len(gathered.frames)
-        yield desk.reviewer.group(patient, gathered.frames, lambda ids: [shelf[i] for i in ids if i in shelf])
+        yield desk.reviewer.group(patient, gathered.frames, lambda ids: [shelf[i] for i in ids if i in shelf], damaged)
     yield Counted(taken=taken)

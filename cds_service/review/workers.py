@@ -71,13 +71,13 @@ class Desk:
         done.frames.clear()
         return done, count
 
-    def patients(self, partition: Path, shelf: Path, bits: int) -> Portion:
+    def patients(self, partition: Path, shelf: Path, bits: int, damaged: tuple[str, ...]) -> Portion:
         medications = Shelf(shelf)
         done = Portion([], [])
         taken = 0
         for patient, frames in groups(partition, self.job.memory, self.job.longest, bits):
             taken += len(frames)
-            done.reviewed.append(self.reviewer.group(patient, frames, medications.get))
+            done.reviewed.append(self.reviewer.group(patient, frames, medications.get, damaged))
         medications.close()
         return done._replace(taken=taken)
 
@@ -91,8 +91,6 @@ def _sit_down(job: Job, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     _desk = Desk(job)
-    gc.collect()
-    gc.freeze()  # the content never becomes garbage, and would be looked through at every collection
     gc.set_threshold(100_000, 20, 50)  # a chart is many small objects without cycles, gone as soon as it is assessed
 
 
@@ -113,6 +111,8 @@ class Crew:
 
     def __init__(self, job: Job, workers: int) -> None:
         compiled(job.content)  # compiled before they are forked, they share it
+        gc.collect()
+        gc.freeze()  # the content is no garbage: looking through it at each collection would also end the sharing
         self._window = workers * _AHEAD
         self._pool = ProcessPoolExecutor(
             workers, mp_context=get_context("fork"), initializer=_sit_down, initargs=(job, os.getpid())
@@ -130,3 +130,4 @@ class Crew:
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
+        gc.unfreeze()

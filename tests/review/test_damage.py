@@ -72,7 +72,7 @@ def test_a_damaged_export_is_reviewed_to_its_end(
         ("record", observations, at[2], "the line has no resourceType"),
         ("record", observations, at[3], "the line is no JSON object"),
         ("record", observations, at[4], "the line is not in UTF-8"),
-        ("record", observations, at[5], "a Observation that does not say whose it is"),
+        ("record", observations, at[5], "the Observation does not say whose it is"),
         ("record", "Patient.ndjson", len(later), "the same Patient stands here again; read once"),
         ("patient", "Patient.ndjson", end, "a Patient with this id says something else than an earlier one"),
     }
@@ -83,6 +83,30 @@ def test_a_damaged_export_is_reviewed_to_its_end(
     assert {row["patient"] for row in rows(out)} == {f"Patient/{p.id}" for p in people} - lost.keys()
     assert SECRET.encode() not in (out / "errors.ndjson").read_bytes()
     add_up(out)
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "cut"),
+    [
+        ("Claim.ndjson", b'{"resourceType":"Claim","pat', set()),
+        ("Observation.ndjson", b'{"resourceType":"Obs', {"labs", "findings", "vitals"}),
+        ("Some.ndjson", b'{"id":"x","resourceType":"Condition","co', {"conditions"}),
+        ("Some.ndjson", b"#", {"conditions", "labs", "encounters", "medications"}),
+    ],
+)
+def test_a_damaged_export_does_not_look_whole(
+    file: str, line: bytes, cut: set[str], population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    """What could not be read may have been anybody's: silence proves nothing, for the well as for the ill."""
+    people = [p for p in population if p.story.id in ("healthy", "long and normal")][:4]
+    export = tmp_path / "export"
+    as_export(people, export)
+    with (export / file).open("ab") as end:
+        end.write(line)
+    for row in rows(reviewed(export)):
+        gaps = {gap["query"] for gap in row["gaps"] if gap["reason"] == "a part of the export could not be read"}
+        assert gaps >= cut if cut else not gaps
+    assert len(troubles(tmp_path / "out")) == 1
 
 
 BROKEN = {
