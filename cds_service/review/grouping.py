@@ -20,6 +20,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -80,51 +81,77 @@ def _likely_type(body: bytes, source: Source, seen: set[str]) -> str:
 
 
 def _sort(record: Record, source: Source, sieve: Sieve, done: Sorted, seen: set[str]) -> None:
-    def trouble(reason: str, remedy: str = "", kind: str = "") -> None:
-        done.troubles.append(Trouble("record", source.name, record.offset, reason, remedy))
-        done.damaged.add(kind or _likely_type(record.body, source, seen))
-
-    if not is_utf8(record.body):
-        return trouble("the line is not in UTF-8")
+    """Find the patients of one resource, or say why there are none."""
     try:
         found = sieve.sift(record.body)
-    except (msgspec.DecodeError, RecursionError):
-        return trouble("the line is no JSON object", "is it cut off?")
-    except ValueError:
-        return trouble("the line has no resourceType", "give FHIR resources, one on each line")
-    seen.add(found.kind)
-    if found.kind == "Bundle":
-        return trouble("a Bundle among single resources", "give Bundles in files of their own", ANY_TYPE)
-    if found.kind == "OperationOutcome":
-        reason = "the exporting server reports a failure in place of a resource"
-        return trouble(reason, "look at it there", ANY_TYPE)
-    if found.kind == "Patient":
-        if not 0 < len(found.id) <= _LONGEST_ID:
-            return trouble("a Patient without an id, or with one that is too long")
-        done.frames.append(Frame(found.id, "Patient", found.plain, source.number, record.offset, record.body))
-        return None
-    if found.kind == "Medication" and found.id:
+    except ValueError as error:
+        done.troubles.append(_trouble(record, source, *_why_unreadable(record.body, error)))
+        done.damaged.add(_likely_type(record.body, source, seen))
+        return
+    kind = found.kind
+    seen.add(kind)
+    if kind == "Medication" and found.id:
         done.medications.append((found.id, record.body))
-        return None
-    patients = list(dict.fromkeys(id_of(owner) for owner in found.owners if _names_a_patient(owner)))
-    if not patients and found.kind in READ_KINDS:
-        return trouble(f"the {found.kind} does not say whose it is", kind=found.kind)
+        return
+    patients = [found.id] if kind == "Patient" else _patients_of(found.owners)
+    fault = _fault(kind, patients)
+    if fault:
+        done.troubles.append(_trouble(record, source, *fault))
+        done.damaged.add(ANY_TYPE if kind in _NO_RESOURCE else kind)
+        return
     if not patients:
-        done.set_aside[found.kind] += 1
-    kind, body = (found.kind, record.body) if found.kind in READ_KINDS else ("other", b"")
+        done.set_aside[kind] += 1
+    short, body = (kind, record.body) if kind in READ_KINDS else ("other", b"")
     for patient in patients:
-        if len(patient) > _LONGEST_ID:
-            return trouble(f"the id of a patient is longer than {_LONGEST_ID} characters")
-        done.frames.append(Frame(patient, kind, found.plain, source.number, record.offset, body))
+        done.frames.append(Frame(patient, short, found.plain, source.number, record.offset, body))
+
+
+_NO_RESOURCE = {
+    "Bundle": ("a Bundle among single resources", "give Bundles in files of their own"),
+    "OperationOutcome": ("the exporting server reports a failure in place of a resource", "look at it there"),
+}
+
+
+def _why_unreadable(body: bytes, error: ValueError) -> tuple[str, str]:
+    if not is_utf8(body):
+        return "the line is not in UTF-8", ""
+    if isinstance(error, msgspec.DecodeError):
+        return "the line is no JSON object", "is it cut off?"
+    return "the line has no resourceType", "give FHIR resources, one on each line"
+
+
+def _fault(kind: str, patients: list[str]) -> tuple[str, str] | None:
+    """Why a resource that can be read cannot be used."""
+    if kind in _NO_RESOURCE:
+        return _NO_RESOURCE[kind]
+    if kind == "Patient" and not patients[0]:
+        return "the Patient has no id", ""
+    if not patients and kind in READ_KINDS:
+        return f"the {kind} does not say whose it is", ""
+    if any(len(patient) > _LONGEST_ID for patient in patients):
+        return f"the id of a patient is longer than {_LONGEST_ID} characters", ""
     return None
 
 
-def _names_a_patient(owner: str) -> bool:
-    """``Patient/p``, an absolute address of one, a bare id or a urn; not a Group or a Location."""
+def _trouble(record: Record, source: Source, reason: str, remedy: str) -> Trouble:
+    return Trouble("record", source.name, record.offset, reason, remedy)
+
+
+def _patients_of(owners: tuple[str, ...]) -> list[str]:
+    if len(owners) == 1:
+        known = _patient_in(owners[0])
+        return [known] if known else []
+    return list(dict.fromkeys(known for owner in owners if (known := _patient_in(owner))))
+
+
+@lru_cache(maxsize=1 << 16)
+def _patient_in(owner: str) -> str:
+    """The id in ``Patient/p``, an absolute address of one, a bare id or a urn; "" for a Group or a Location."""
     parts = owner.split("/_history/")[0].split("/")
-    return bool(id_of(owner)) and (len(parts) == 1 or parts[-2] == "Patient")
+    return id_of(owner) if len(parts) == 1 or parts[-2] == "Patient" else ""
 
 
+@lru_cache(maxsize=1 << 16)
 def rank(patient: str) -> int:
     """The place of a patient in the order of the results."""
     return int.from_bytes(hashlib.blake2b(patient.encode(), digest_size=_BITS // 8).digest())

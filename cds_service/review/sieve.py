@@ -158,11 +158,15 @@ class Sieve:
         return read_patient(patient, self._reading)
 
     def sift(self, body: bytes) -> Sieved:
-        """One resource of an export. Raises ValueError for what is no JSON object with a resourceType."""
+        """One resource of an export. Raises ValueError for what is no JSON object with a resourceType, in UTF-8."""
+        if not is_utf8(body):
+            raise ValueError("not in UTF-8")
         try:
             resource = _resource.decode(body)
-        except (msgspec.ValidationError, RecursionError):
+        except msgspec.ValidationError:
             return _loosely(body)
+        except RecursionError:
+            raise msgspec.DecodeError("nested too deeply") from None
         owners = tuple(_owners(resource))
         plain = self._is_plain(resource, frozenset(owners[:1]))
         return Sieved(resource.resourceType, resource.id or "", owners, plain)
