@@ -10,7 +10,6 @@ Decoding into typed records checks the JSON of the whole record and builds only 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -27,10 +26,15 @@ from cds_service.intake.shape import LONGEST_TEXT, id_of
 from cds_service.knowledge.reading import Reading
 
 READ_KINDS = frozenset(READERS) | {"Patient"}
+_NO_RESOURCES = frozenset({"", "Bundle", "OperationOutcome"})
 GATE_KINDS = frozenset({"Condition", "Observation", "Encounter", "QuestionnaireResponse"})
 _ANY_DAY = date.min  # the patient alone reads the same on every day
 _LONGEST_WORDING = 400  # longer ones are not remembered
 _MOST_REMEMBERED = 50_000
+
+
+Raw = msgspec.Raw
+NOTHING = Raw(b"")
 
 
 class Coding(msgspec.Struct, gc=False):
@@ -58,43 +62,42 @@ class Note(msgspec.Struct, gc=False):
 
 
 class Part(msgspec.Struct, gc=False):
-    code: Concept | None = None
-    valueCodeableConcept: Concept | None = None
-
-
-class Participant(msgspec.Struct, gc=False):
-    actor: Reference | None = None
+    code: Raw = NOTHING
+    valueCodeableConcept: Raw = NOTHING
 
 
 class Resource(msgspec.Struct, gc=False):
-    """What the gate, and the patient, need of a resource. Anything of another shape does not decode."""
+    """What the gate, and the patient, need of a resource. Anything of another shape does not decode.
+
+    What recurs from chart to chart stays as it is written: it has been looked at before.
+    """
 
     resourceType: str
     id: str | None = None
-    subject: Reference | None = None
-    patient: Reference | None = None
-    code: Concept | None = None
-    valueCodeableConcept: Concept | None = None
+    status: Raw = NOTHING
+    subject: Raw = NOTHING
+    patient: Raw = NOTHING
+    code: Raw = NOTHING
+    valueCodeableConcept: Raw = NOTHING
     component: list[Part] | None = None
-    reasonCode: list[Concept] | None = None
-    clinicalStatus: Concept | None = None
-    verificationStatus: Concept | None = None
-    severity: Concept | None = None
-    bodySite: Any = None
+    reasonCode: Raw = NOTHING
+    clinicalStatus: Raw = NOTHING
+    verificationStatus: Raw = NOTHING
+    severity: Raw = NOTHING
+    bodySite: Raw = NOTHING
     note: list[Note] | None = None
     recordedDate: str | None = None
     onsetDateTime: str | None = None
     onsetPeriod: Period | None = None
     abatementDateTime: str | None = None
     abatementPeriod: Period | None = None
-    onsetAge: Any = None
-    encounter: Reference | None = None
-    participant: Any = None  # of an Appointment, and of other shapes elsewhere
+    onsetAge: Raw = NOTHING
+    participant: Raw = NOTHING  # of an Appointment, and of other shapes elsewhere
     birthDate: Any = None
     gender: Any = None
     deceasedBoolean: Any = None
     deceasedDateTime: Any = None
-    extension: Any = None
+    extension: Raw = NOTHING
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -114,6 +117,9 @@ class Bundle(msgspec.Struct, gc=False):
 
 _bundle = msgspec.json.Decoder(Bundle)
 _resource = msgspec.json.Decoder(Resource)
+_reference = msgspec.json.Decoder(Reference | None)
+_concept = msgspec.json.Decoder(Concept | None)
+_concepts = msgspec.json.Decoder(list[Concept] | None)
 
 
 class Sieved(NamedTuple):
@@ -130,6 +136,7 @@ class Sieve:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
+        self._looked_at: dict[bytes, bool] = {}
         self._codes: dict[tuple[str | None, str | None], bool] = {}
         self._wordings: dict[str, bool] = {}
 
@@ -143,18 +150,26 @@ class Sieve:
             return None
         if bundle.resourceType != "Bundle" or any(link.relation == "next" for link in bundle.link or ()):
             return None
-        entries = [entry for entry in bundle.entry or () if entry.resource is not None]
-        patients = [e for e in entries if e.resource is not None and e.resource.resourceType == "Patient"]
-        if len(patients) != 1 or len(entries) > MOST_RESOURCES:
+        people = [e for e in bundle.entry or () if e.resource is not None and e.resource.resourceType == "Patient"]
+        if len(people) != 1 or len(bundle.entry or ()) > MOST_RESOURCES:
             return None
-        patient = patients[0].resource
+        patient = people[0].resource
         if patient is None or not patient.id:
             return None
-        names = {patient.id, id_of(patients[0].fullUrl)} - {""}
-        ours = {f"urn:uuid:{name}" for name in names} | {f"Patient/{name}" for name in names}
-        resources = (entry.resource for entry in entries if entry.resource is not None)
-        if not all(self._is_plain(resource, ours) for resource in resources):
-            return None
+        names = {patient.id, id_of(people[0].fullUrl)} - {""}
+        ours = {f"{kind}{name}" for name in names for kind in ("urn:uuid:", "Patient/")}
+        written = {f'{{"reference":"{owner}"}}'.encode() for owner in ours}
+        for entry in bundle.entry or ():
+            resource = entry.resource
+            if resource is None:
+                continue
+            if resource.resourceType in GATE_KINDS:
+                if bytes(resource.subject) not in written and _owner(resource.subject) not in ours:
+                    return None
+                if not self._is_plain(resource):
+                    return None
+            elif resource.resourceType in _NO_RESOURCES:
+                return None
         return read_patient(patient, self._reading)
 
     def sift(self, body: bytes) -> Sieved:
@@ -163,43 +178,69 @@ class Sieve:
             raise ValueError("not in UTF-8")
         try:
             resource = _resource.decode(body)
+            if resource.resourceType == "Appointment":
+                return _loosely(body)
+            owner = _owner(resource.subject) or _owner(resource.patient)
         except msgspec.ValidationError:
             return _loosely(body)
         except RecursionError:
             raise msgspec.DecodeError("nested too deeply") from None
-        owners = tuple(_owners(resource))
-        plain = self._is_plain(resource, frozenset(owners[:1]))
-        return Sieved(resource.resourceType, resource.id or "", owners, plain)
-
-    def _is_plain(self, resource: Resource, ours: Container[str | None]) -> bool:
         kind = resource.resourceType
-        if kind not in GATE_KINDS:
-            return kind not in ("", "Bundle", "OperationOutcome")
-        if kind == "QuestionnaireResponse" or resource.subject is None or resource.subject.reference not in ours:
-            return False
-        if kind == "Encounter":
-            return all(map(self._is_silent, resource.reasonCode or ()))
-        if not (self._is_silent(resource.code) and self._is_silent(resource.valueCodeableConcept)):
-            return False
-        if kind == "Condition":
-            return _is_readable_condition(resource) and self._is_silent(resource.severity)
-        return resource.component is None or all(
-            self._is_silent(part.code) and self._is_silent(part.valueCodeableConcept) for part in resource.component
-        )
+        plain = kind not in _NO_RESOURCES if kind not in GATE_KINDS else bool(owner) and self._is_plain(resource)
+        return Sieved(kind, resource.id or "", (owner,) if owner else (), plain)
 
-    def _is_silent(self, concept: Concept | None) -> bool:
-        """Whether neither a code nor a wording may speak of twitching."""
-        if concept is None:
-            return True
-        if concept.text and self._speaks(concept.text):
+    def _is_plain(self, resource: Resource) -> bool:
+        """Whether intake can read this resource for certain, and it may not speak of twitching."""
+        kind = resource.resourceType
+        if kind == "Observation":
+            return (
+                self._is_silent(resource.code)
+                and self._is_silent(resource.valueCodeableConcept)
+                and (resource.component is None or self._are_silent(resource.component))
+            )
+        if kind == "Encounter":
+            return bytes(resource.status) != b'"in-progress"' and self._gives_no_reason(resource.reasonCode)
+        if kind == "Condition":
+            stated = (resource.code, resource.clinicalStatus, resource.verificationStatus, resource.severity)
+            return all(map(self._is_silent, stated)) and _is_readable_condition(resource)
+        return False
+
+    def _are_silent(self, parts: list[Part]) -> bool:
+        return all(self._is_silent(part.code) and self._is_silent(part.valueCodeableConcept) for part in parts)
+
+    def _is_silent(self, raw: Raw) -> bool:
+        """Whether it is a concept of the right shape of which neither a code nor a wording may speak of twitching."""
+        written = bytes(raw)
+        known = self._looked_at.get(written)
+        if known is not None:
+            return known
+        try:
+            concept = _concept.decode(written) if written else None
+        except (msgspec.DecodeError, RecursionError):
             return False
+        silent = concept is None or not self._may_speak(concept)
+        if len(written) < _LONGEST_WORDING and len(self._looked_at) < _MOST_REMEMBERED:
+            self._looked_at[written] = silent
+        return silent
+
+    def _gives_no_reason(self, raw: Raw) -> bool:
+        """The same for a list of concepts."""
+        try:
+            concepts = _concepts.decode(raw) if bytes(raw) else None
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        return not any(map(self._may_speak, concepts or ()))
+
+    def _may_speak(self, concept: Concept) -> bool:
+        if concept.text and self._speaks(concept.text):
+            return True
         for coding in concept.coding or ():
             mark = (coding.system, coding.code)
             if self._codes.get(mark, True) and self._opens(mark):
-                return False
+                return True
             if coding.display and self._speaks(coding.display):
-                return False
-        return True
+                return True
+        return False
 
     def _opens(self, mark: tuple[str | None, str | None]) -> bool:
         system, code = mark
@@ -236,18 +277,29 @@ def is_utf8(body: bytes) -> bool:
 
 def read_patient(patient: Resource, reading: Reading) -> Patient | None:
     """The patient as intake reads one; None when it cannot."""
-    known = ("id", "birthDate", "gender", "deceasedBoolean", "deceasedDateTime", "extension")
+    known = ("id", "birthDate", "gender", "deceasedBoolean", "deceasedDateTime")
     raw = {name: value for name in known if (value := getattr(patient, name)) is not None}
     try:
+        if bytes(patient.extension):
+            raw["extension"] = msgspec.json.decode(patient.extension)
         found = Prefetched(resources={"Patient": [{"resourceType": "Patient", **raw}]})
         return Reader(found, patient.id or "", "", reading, _ANY_DAY).patient
-    except (RequestError, UnreadableError):
+    except (RequestError, UnreadableError, RecursionError):
         return None
+
+
+def _owner(written: Raw) -> str:
+    """The reference as it stands; "" without one, and for another shape."""
+    try:
+        found = _reference.decode(written) if bytes(written) else None
+    except msgspec.ValidationError:
+        return ""
+    return found.reference or "" if found is not None else ""
 
 
 def _is_readable_condition(condition: Resource) -> bool:
     """Whether intake can read it for certain. Ages and body sites are left to intake itself."""
-    if condition.onsetAge is not None or condition.bodySite is not None:
+    if bytes(condition.onsetAge) or bytes(condition.bodySite):
         return False
     dates = [condition.recordedDate, condition.onsetDateTime, condition.abatementDateTime]
     for period in (condition.onsetPeriod, condition.abatementPeriod):
@@ -255,26 +307,7 @@ def _is_readable_condition(condition: Resource) -> bool:
             dates += [period.start, period.end]
     if any(day is not None and Span.parse(day) is None for day in dates):
         return False
-    texts = [note.text or "" for note in condition.note or ()]
-    for status in (condition.clinicalStatus, condition.verificationStatus):
-        if status is not None:
-            texts += [status.text or "", *(coding.code or "" for coding in status.coding or ())]
-    return all(len(text) < LONGEST_TEXT for text in texts)
-
-
-def _owners(resource: Resource) -> Iterator[str]:
-    if resource.resourceType == "Appointment":
-        participants = resource.participant if isinstance(resource.participant, list) else []
-        for one in participants:
-            actor = one.get("actor") if isinstance(one, dict) else None
-            reference = actor.get("reference") if isinstance(actor, dict) else None
-            if isinstance(reference, str):
-                yield reference
-        return
-    for holder in (resource.subject, resource.patient):
-        if holder is not None and holder.reference:
-            yield holder.reference
-            return
+    return all(len(note.text or "") < LONGEST_TEXT for note in condition.note or ())
 
 
 class _Loose(msgspec.Struct):
