@@ -17,6 +17,7 @@ from hypothesis import strategies as some
 
 from cds_service.assess import ChartSource, assess
 from cds_service.intake.prefetch import whole_record
+from cds_service.knowledge.codes import SYSTEMS
 from cds_service.review.reviewer import Reviewer
 from cds_service.review.rows import row
 from cds_service.review.simulate import Maker, Simulated, Simulation
@@ -90,6 +91,39 @@ def test_what_is_not_looked_at_is_surely_quiet(
     if reviewer.sieve.quiet_patient(body) is not None:
         done = reviewer.bundle(Record(0, body), SOURCE)
         assert orjson.loads(done.line) == by_assess(orjson.loads(body), knowledge, reading)
+
+
+def test_every_code_and_word_of_the_gate_is_looked_at(
+    population: list[Simulated], reviewer: Reviewer, reading: Any
+) -> None:
+    """In each place from which the gate reads: problem, finding, its value, a part of it, reason of a visit."""
+    codes = [row for row in reading.codes.rows if row.concept in reading.gate.concepts]
+    concepts: list[Json] = [
+        {"coding": [{"system": SYSTEMS[row.system], "code": row.code.rstrip("-")}]} for row in codes
+    ]
+    concepts += [{"text": words} for words in ("Fasciculations", "MYOKYMIA", "twitching of the calf", "fascículation")]
+    concepts += [{"coding": [{"display": "eyelid flicker"}]}]
+    healthy = next(one for one in population if one.story.id == "healthy").resources
+    assert len(concepts) > 10
+    for concept in concepts:
+        for kind, holder in (
+            ("Condition", {"code": concept}), ("Observation", {"code": concept}),
+            ("Observation", {"valueCodeableConcept": concept}), ("Observation", {"component": [{"code": concept}]}),
+            ("Encounter", {"reasonCode": [{"text": "cough"}, concept]}),
+        ):  # fmt: skip
+            subject = {"reference": f"Patient/{healthy[0]['id']}"}
+            planted = {"resourceType": kind, "id": "planted", "subject": subject, "status": "final"} | holder
+            body = orjson.dumps(bundle([*healthy, planted]))
+            assert reviewer.sieve.quiet_patient(body) is None, planted
+            assert not reviewer.sieve.sift(orjson.dumps(planted)).plain
+
+
+def test_another_persons_entry_is_looked_at(population: list[Simulated], reviewer: Reviewer) -> None:
+    healthy = next(one for one in population if one.story.id == "healthy").resources
+    for kind in ("Condition", "Observation", "Encounter"):
+        for subject in ({"reference": "Patient/other"}, {"reference": "Group/1"}, {}, None, 7):
+            stray = {"resourceType": kind, "id": "stray", "subject": subject, "code": {"text": "cough"}}
+            assert reviewer.sieve.quiet_patient(orjson.dumps(bundle([*healthy, stray]))) is None
 
 
 def test_most_charts_are_not_looked_at(population: list[Simulated], reviewer: Reviewer) -> None:
