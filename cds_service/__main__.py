@@ -1,4 +1,4 @@
-"""The command ``cds-service``: serve, assess a file, check the content, report feedback, show the settings."""
+"""The command ``cds-service``: serve, assess a file, review many, check the content, report feedback, settings."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import gc
 import os
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 
 import click
 import orjson
 
 from cds_service import __version__
-from cds_service.errors import ContentError, RequestError, SettingsError
+from cds_service.command_line import ClearErrors, day
+from cds_service.review.commands import compare, impact, review, simulate
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -26,6 +26,7 @@ def main() -> None:
     \b
     With a server:     cds-service serve      (then GET /cds-services)
     Without a server:  cds-service assess fixtures/requests/hand-weakness.json --explain
+    Many records:      cds-service review exports/ --out review-of-june
     """
 
 
@@ -103,8 +104,7 @@ def assess(file: Path, today: str | None, content: Path | None, explain: bool, a
     from cds_service.terminal import assess_file, explain_lines
 
     with ClearErrors():
-        day = _day(today)
-        outcome, cards = assess_file(file, day, content)
+        outcome, cards = assess_file(file, day(today), content)
         if as_json:
             click.echo(orjson.dumps({"cards": cards}, option=orjson.OPT_INDENT_2).decode())
             return
@@ -185,10 +185,12 @@ def feedback_report(
     from cds_service.feedback_report import comment_lines, read_report, table_lines, write_csv
 
     with ClearErrors():
-        day = _day(since, "--since") if since else None
-        report = read_report(day, origin, metrics)
+        begin = day(since, "--since") if since else None
+        report = read_report(begin, origin, metrics)
     if not report.cards:
-        click.echo("No feedback" + (f" since {day}" if day else "") + (f" from {origin}." if origin != "all" else "."))
+        click.echo(
+            "No feedback" + (f" since {begin}" if begin else "") + (f" from {origin}." if origin != "all" else ".")
+        )
         return
     for line in table_lines(report):
         click.echo(line)
@@ -200,7 +202,7 @@ def feedback_report(
         with csv_file.open("w", encoding="utf-8", newline="") as file:
             write_csv(report, file)
     if svg_file:
-        svg_file.write_text(draw(report, "Feedback on cards" + (f" since {day}" if day else "")), encoding="utf-8")
+        svg_file.write_text(draw(report, "Feedback on cards" + (f" since {begin}" if begin else "")), encoding="utf-8")
 
 
 @main.command()
@@ -219,34 +221,8 @@ def settings() -> None:
         read_settings()
 
 
-def _day(text: str | None, option: str = "--today") -> date:
-    from cds_service.settings import read_settings
-
-    if text is None:
-        return read_settings().today()
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter("write the date like 2026-06-15", param_hint=option) from None
-
-
-class ClearErrors:
-    """Our named errors as messages that say what to do; anything else keeps its traceback."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ContentError):
-            faults = "\n".join(f"  {fault}" for fault in error.faults)
-            raise click.ClickException(f"{len(error.faults)} faults in the clinical content:\n{faults}") from None
-        if isinstance(error, RequestError):
-            faults = "\n".join(f"  {fault}" for fault in error.faults)
-            raise click.ClickException(f"this chart cannot be assessed:\n{faults}") from None
-        if isinstance(error, RecursionError):
-            raise click.ClickException("this chart cannot be assessed: a resource is nested too deeply") from None
-        if isinstance(error, SettingsError):
-            raise click.ClickException(f"settings: {error}") from None
+for _command in (review, compare, impact, simulate):
+    main.add_command(_command)
 
 
 if __name__ == "__main__":

@@ -48,3 +48,7 @@ class SettingsError(Exception):
 
 class StoreError(Exception):
     """The store cannot be reached or fails. It names the kind of the error, never what was to be stored."""
+
+
+class ReviewError(Exception):
+    """A review of many records cannot begin or go on. It names no patient."""

@@ -52,6 +52,13 @@ def failure(*arguments: str | Path, status: int = 1, **settings: str) -> str:
         ("assess", ("CDS Hooks request", "FHIR Bundle", "--explain", "--json", "2026-06-15", "cds-service assess")),
         ("check-content", ("file, field and remedy", "worked example", "CDS_CONTENT", "cds-service check-content")),
         ("feedback-report", ("accepted", "--since 2026-01-01", "--csv", "--svg", "--comments", "CDS_DATABASE_URL")),
+        (
+            "review",
+            ("bulk export", "report.html", "errors.ndjson", "--as-of", "--resume", "--spark", "exit code", "--out"),
+        ),
+        ("compare", ("RUN_A RUN_B", "comparison.html", "changes.ndjson", "cds-service compare")),
+        ("impact", ("NEW_CARDS", "before it goes live", "check-content", "cds-service impact")),
+        ("simulate", ("expected.csv", "--seed", "--export", "Nobody here exists", "cds-service simulate")),
         ("settings", ("environment variable", "default", "CDS_QUIET_UNDER_DAYS=14")),
     ],
 )

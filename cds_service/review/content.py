@@ -1,0 +1,91 @@
+"""Clinical content as text, with a hash: what a run was made by, and what travels to other machines.
+
+Compiled content is made of closures, which do not travel; its text does, and is compiled where it arrives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from cds_service.clinical.knowledge import Knowledge
+from cds_service.knowledge.files import folder
+from cds_service.knowledge.load import load
+from cds_service.knowledge.reading import Reading
+
+
+@dataclass(frozen=True)
+class ContentText:
+    """Every file of a content folder by its name in it, and the hash of them all."""
+
+    files: Mapping[str, bytes]
+    hash: str
+
+    @classmethod
+    def of(cls, cards: Path | None) -> ContentText:
+        """The text of a content folder; None: the content that comes along."""
+        root = cards or folder("cards")
+        files = {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+        marks = "".join(f"{name}\0{hashlib.sha256(text).hexdigest()}\n" for name, text in files.items())
+        return cls(files, hashlib.sha256(marks.encode()).hexdigest())
+
+
+@lru_cache(maxsize=4)
+def _compiled(text: _ByHash) -> tuple[Knowledge, Reading]:
+    with tempfile.TemporaryDirectory(prefix="cds-content-") as place:
+        for name, body in text.content.files.items():
+            file = Path(place, name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(body)
+        return load(Path(place))
+
+
+class _ByHash:
+    """A key of the cache: content is known by its hash."""
+
+    def __init__(self, content: ContentText) -> None:
+        self.content = content
+
+    def __hash__(self) -> int:
+        return hash(self.content.hash)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByHash) and other.content.hash == self.content.hash
+
+
+def compiled(text: ContentText) -> tuple[Knowledge, Reading]:
+    """The compiled content, once for each process and hash. Raises ContentError."""
+    return _compiled(_ByHash(text))
+
+
+def dictionary(knowledge: Knowledge) -> dict[str, Any]:
+    """What results are read with: titles of cards, facts and tests, and the limits of each analyte."""
+    return {
+        "cards": {
+            c.id: {"title": c.title, "tier": c.tier, "facts": list(c.triggers)} for c in knowledge.cards.values()
+        },
+        "findings": {f.id: f.title for f in knowledge.findings.values()},
+        "tests": {i.id: i.title for i in knowledge.investigations.values()},
+        "analytes": {
+            a.id: {
+                "name": a.name,
+                "unit": a.unit,
+                "decimals": a.decimals,
+                "reference": list(a.reference),
+                "low": _first(a.action.below, a.action.at_most),
+                "high": _first(a.action.above, a.action.at_least),
+                "critical_low": _first(a.critical.below, a.critical.at_most),
+                "critical_high": _first(a.critical.above, a.critical.at_least),
+            }
+            for a in knowledge.analytes.values()
+        },
+    }
+
+
+def _first(*limits: float | None) -> float | None:
+    return next((limit for limit in limits if limit is not None), None)

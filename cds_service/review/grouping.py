@@ -1,0 +1,280 @@
+"""Resources of an export to their patients, out of core: sorted into files by a hash of the patient's id.
+
+Two passes. The first reads every line once, tells whose it is and writes it to one of many partition files;
+the second takes one partition at a time. A partition that would not fit into the memory allowed is divided
+again. The order of patients is that of the hash, so it depends neither on the number of partitions nor on
+how the export is scattered over files.
+
+Written here and not left to a database: each line needs its file and offset for ``errors.ndjson``, a broken
+line or file must not end the reading, and one line may be as long as the setting allows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import sqlite3
+import struct
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from cds_service.intake.shape import id_of
+from cds_service.review.faults import Trouble
+from cds_service.review.reviewer import ANY_TYPE, Frame
+from cds_service.review.sieve import READ_KINDS, Sieve, is_utf8
+from cds_service.review.sources import Record, Source, Unit, records
+
+_HEAD = struct.Struct("<HHBIQI")  # lengths of patient and kind, plain, file, offset, length of the body
+_BITS = 64
+_MORE_BITS = 4  # each division again into 16
+_TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
+_HEAD_BYTES = 500
+_PORTION = 8_000_000
+_PARTITION_BYTES = 48_000_000
+_UNPACKED = 8  # how much longer an export is than its gzip files, about
+_LONGEST_ID = 200  # FHIR allows 64 characters
+
+
+@dataclass(slots=True)
+class Sorted:
+    """What one unit of an export held."""
+
+    frames: list[Frame] = field(default_factory=list)
+    medications: list[tuple[str, bytes]] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+    set_aside: Counter[str] = field(default_factory=Counter)  # by type: resources of no patient
+    damaged: set[str] = field(default_factory=set)  # types of which something could not be read; ANY_TYPE: of any
+    lines: int = 0
+
+
+def sort_unit(unit: Unit, sieve: Sieve, longest: int) -> Sorted:
+    """Read a unit of an export and tell each resource's patient."""
+    done = Sorted()
+    for span in unit.spans:
+        seen: set[str] = set()
+        for record in records(span, longest):
+            if isinstance(record, Trouble):
+                done.troubles.append(record if record.scope == "file" else record._replace(scope="record"))
+                done.lines += record.scope != "file"
+                done.damaged.add(_likely_type(b"", span.source, seen))
+                continue
+            done.lines += 1
+            _sort(record, span.source, sieve, done, seen)
+    return done
+
+
+def _likely_type(body: bytes, source: Source, seen: set[str]) -> str:
+    """The type of what could not be read: as its line, its file's name or the rest of the file says; else any."""
+    named = _TYPE.search(body[:_HEAD_BYTES])
+    if named:
+        return named[1].decode()
+    if source.path.name.split(".")[0] in READ_KINDS:
+        return source.path.name.split(".")[0]
+    return next(iter(seen)) if len(seen) == 1 else ANY_TYPE
+
+
+def _sort(record: Record, source: Source, sieve: Sieve, done: Sorted, seen: set[str]) -> None:
+    """Find the patients of one resource, or say why there are none."""
+    try:
+        found = sieve.sift(record.body)
+    except ValueError as error:
+        done.troubles.append(_trouble(record, source, *_why_unreadable(record.body, error)))
+        done.damaged.add(_likely_type(record.body, source, seen))
+        return
+    kind = found.kind
+    seen.add(kind)
+    if kind == "Medication" and found.id:
+        done.medications.append((found.id, record.body))
+        return
+    patients = [found.id] if kind == "Patient" else _patients_of(found.owners)
+    fault = _fault(kind, patients)
+    if fault:
+        done.troubles.append(_trouble(record, source, *fault))
+        done.damaged.add(ANY_TYPE if kind in _NO_RESOURCE else kind)
+        return
+    if not patients:
+        done.set_aside[kind] += 1
+    short, body = (kind, record.body) if kind in READ_KINDS else ("other", b"")
+    for patient in patients:
+        done.frames.append(Frame(patient, short, found.plain, source.number, record.offset, body))
+
+
+_NO_RESOURCE = {
+    "Bundle": ("a Bundle among single resources", "give Bundles in files of their own"),
+    "OperationOutcome": ("the exporting server reports a failure in place of a resource", "look at it there"),
+}
+
+
+def _why_unreadable(body: bytes, error: ValueError) -> tuple[str, str]:
+    if not is_utf8(body):
+        return "the line is not in UTF-8", ""
+    if isinstance(error, msgspec.DecodeError):
+        return "the line is no JSON object", "is it cut off?"
+    return "the line has no resourceType", "give FHIR resources, one on each line"
+
+
+def _fault(kind: str, patients: list[str]) -> tuple[str, str] | None:
+    """Why a resource that can be read cannot be used."""
+    if kind in _NO_RESOURCE:
+        return _NO_RESOURCE[kind]
+    if kind == "Patient" and not patients[0]:
+        return "the Patient has no id", ""
+    if not patients and kind in READ_KINDS:
+        return f"the {kind} does not say whose it is", ""
+    if any(len(patient) > _LONGEST_ID for patient in patients):
+        return f"the id of a patient is longer than {_LONGEST_ID} characters", ""
+    return None
+
+
+def _trouble(record: Record, source: Source, reason: str, remedy: str) -> Trouble:
+    return Trouble("record", source.name, record.offset, reason, remedy)
+
+
+def _patients_of(owners: tuple[str, ...]) -> list[str]:
+    if len(owners) == 1:
+        known = _patient_in(owners[0])
+        return [known] if known else []
+    return list(dict.fromkeys(known for owner in owners if (known := _patient_in(owner))))
+
+
+@lru_cache(maxsize=1 << 16)
+def _patient_in(owner: str) -> str:
+    """The id in ``Patient/p``, an absolute address of one, a bare id or a urn; "" for a Group or a Location."""
+    parts = owner.split("/_history/")[0].split("/")
+    return id_of(owner) if len(parts) == 1 or parts[-2] == "Patient" else ""
+
+
+@lru_cache(maxsize=1 << 16)
+def rank(patient: str) -> int:
+    """The place of a patient in the order of the results."""
+    return int.from_bytes(hashlib.blake2b(patient.encode(), digest_size=_BITS // 8).digest())
+
+
+def place_of(place: int, bits: int) -> int:
+    """The number of the partition that holds a place in the order."""
+    return place >> (_BITS - bits)
+
+
+def bits_for(sources: Iterable[Source]) -> int:
+    """How many bits of the hash name a partition, so that one of them is about _PARTITION_BYTES long."""
+    size = sum(source.size * (_UNPACKED if source.packed else 1) for source in sources)
+    return min(10, max(2, (size // _PARTITION_BYTES).bit_length()))
+
+
+def spill(frames: Iterable[Frame], folder: Path, bits: int) -> int:
+    """Append frames to the partition files of this process. Returns how many."""
+    parts: dict[int, list[bytes]] = {}
+    count = 0
+    for frame in frames:
+        parts.setdefault(place_of(rank(frame.patient), bits), []).append(_packed(frame))
+        count += 1
+    for part, written in parts.items():
+        place = folder / f"{part:0{(bits + 3) // 4}x}"
+        place.mkdir(parents=True, exist_ok=True)
+        with (place / f"{os.getpid()}.frames").open("ab") as file:
+            file.write(b"".join(written))
+    return count
+
+
+def _packed(frame: Frame) -> bytes:
+    patient, kind = frame.patient.encode(), frame.kind.encode()
+    head = _HEAD.pack(len(patient), len(kind), frame.plain, frame.file, frame.offset, len(frame.body))
+    return b"".join((head, patient, kind, frame.body))
+
+
+def partitions(folder: Path) -> list[Path]:
+    """The partitions of a folder, in the order of the results."""
+    return sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+
+
+def frames_of(partition: Path) -> Iterator[Frame]:
+    """Every frame of a partition, in no order."""
+    for path in sorted(partition.glob("*.frames")):
+        with path.open("rb", buffering=1 << 20) as file:
+            while head := file.read(_HEAD.size):
+                patient, kind, plain, number, offset, length = _HEAD.unpack(head)
+                name, type_name = file.read(patient).decode(), file.read(kind).decode()
+                yield Frame(name, type_name, bool(plain), number, offset, file.read(length))
+
+
+@dataclass(slots=True)
+class Gathered:
+    """The frames of one patient; without their bodies as soon as these are longer together than a record may be."""
+
+    frames: list[Frame] = field(default_factory=list)
+    held: int = 0
+
+    def add(self, frame: Frame, longest: int) -> None:
+        self.held += len(frame.body)
+        if self.held > longest:
+            self.frames[:] = [own._replace(body=b"") if own.body else own for own in self.frames]
+            frame = frame._replace(body=b"")
+        self.frames.append(frame)
+
+
+def groups(partition: Path, memory: int, longest: int, bits: int) -> Iterator[tuple[str, list[Frame]]]:
+    """The patients of a partition in order, each with all frames, holding at most ``memory`` bytes of them.
+
+    A single patient with more than ``longest`` bytes comes without the bodies.
+    """
+    size = sum(path.stat().st_size for path in partition.glob("*.frames"))
+    if size > memory and bits < 40:
+        inner = partition / "divided"
+        shutil.rmtree(inner, ignore_errors=True)
+        for some in _in_portions(frames_of(partition)):
+            spill(some, inner, bits + _MORE_BITS)
+        for part in partitions(inner):
+            yield from groups(part, memory, longest, bits + _MORE_BITS)
+        shutil.rmtree(inner)
+        return
+    found: dict[str, Gathered] = {}
+    for frame in frames_of(partition):
+        found.setdefault(frame.patient, Gathered()).add(frame, longest)
+    for patient in sorted(found, key=lambda name: (rank(name), name)):
+        yield patient, found.pop(patient).frames
+
+
+def _in_portions(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
+    portion: list[Frame] = []
+    size = 0
+    for frame in frames:
+        portion.append(frame)
+        size += len(frame.body)
+        if size > _PORTION:
+            yield portion
+            portion, size = [], 0
+    yield portion
+
+
+class Shelf:
+    """The Medications of an export by id, in a file: prescriptions point to them, and they have no patient."""
+
+    def __init__(self, file: Path) -> None:
+        self._connection = sqlite3.connect(file)
+        self._connection.execute("PRAGMA journal_mode=OFF")
+        self._connection.execute("CREATE TABLE IF NOT EXISTS medication (id TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID")
+
+    def put(self, medications: Iterable[tuple[str, bytes]]) -> None:
+        """Of two with one id, the smaller text stays, so that their order never matters."""
+        self._connection.executemany(
+            "INSERT INTO medication VALUES (?, ?) ON CONFLICT DO UPDATE SET body = min(body, excluded.body)",
+            medications,
+        )
+
+    def get(self, ids: Iterable[str]) -> list[bytes]:
+        found = []
+        for name in ids:
+            row = self._connection.execute("SELECT body FROM medication WHERE id = ?", (name,)).fetchone()
+            found += [row[0]] if row else []
+        return found
+
+    def close(self) -> None:
+        self._connection.commit()
+        self._connection.close()

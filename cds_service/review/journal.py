@@ -1,0 +1,175 @@
+"""The output of a run that is under way, and how far it is safe: what a killed run is continued from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from cds_service.errors import ReviewError
+from cds_service.review.faults import Reviewed, Trouble
+
+UNFINISHED = "unfinished"  # the folder in the output folder; gone when the run is complete
+RESULTS, ERRORS = "results.ndjson", "errors.ndjson"
+_SAFE_EVERY = 1.0  # seconds
+
+
+@dataclass(slots=True)
+class Tally:
+    """Everything that is counted, so that nothing can be lost unseen."""
+
+    records: int = 0  # Bundles read, or found unreadable
+    patients: int = 0
+    assessed: int = 0
+    in_error: int = 0
+    troubles: int = 0  # of single resources and files
+    lines: int = 0  # of exports
+    frames: int = 0  # resources of exports, written down for their patients
+    taken: int = 0  # and taken up again
+    set_aside: dict[str, int] = field(default_factory=dict)  # resources of no patient, by type
+    damaged: list[str] = field(default_factory=list)  # types of which an export holds something that cannot be read
+
+    def add_aside(self, more: Mapping[str, int], damaged: Iterable[str]) -> None:
+        for kind, number in more.items():
+            self.set_aside[kind] = self.set_aside.get(kind, 0) + number
+        self.damaged = sorted({*self.damaged, *damaged})
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a run is: the next unit of which stage, and the length of the outputs up to there, in bytes."""
+
+    stage: str  # bundles, patients, done
+    unit: int
+    results: int
+    errors: int
+    tally: dict[str, Any]
+    spill: str = ""
+
+
+class Journal:
+    """Writes results and errors in order, and marks how far both are safely on the disk."""
+
+    def __init__(self, out: Path) -> None:
+        self.folder = out / UNFINISHED
+        self._out = out
+        self._marks = self.folder / "journal.ndjson"
+        self.tally = Tally()
+        self._last = 0.0
+
+    def last_mark(self) -> Mark | None:
+        """The last mark of a run that was interrupted; None when it came to none."""
+        if not self._marks.exists():
+            return None
+        whole = [line for line in self._marks.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        return Mark(**orjson.loads(whole[-1])) if whole else None
+
+    def open(self, mark: Mark | None) -> None:
+        """Begin, or take the outputs back to a mark. Raises ReviewError when they are shorter than that."""
+        self._open(mark.results if mark else 0, mark.errors if mark else 0)
+        if mark:
+            self.tally = _tally(mark)
+            self._recall()
+
+    def _open(self, results: int, errors: int) -> None:
+        self._results = _cut(self.folder / RESULTS, results)
+        self._errors = _cut(self.folder / ERRORS, errors)
+        (self.folder / "seen.sqlite").unlink(missing_ok=True)
+        self._seen = sqlite3.connect(self.folder / "seen.sqlite")
+        self._seen.execute("PRAGMA journal_mode=OFF")
+        self._seen.execute("PRAGMA synchronous=OFF")
+        self._seen.execute("CREATE TABLE seen (patient TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    def _recall(self) -> None:
+        """Who has been reviewed already, from the outputs themselves."""
+        for name in (RESULTS, ERRORS):
+            with (self.folder / name).open("rb") as lines:
+                for line in lines:
+                    said = orjson.loads(line)
+                    if said.get("scope", "patient") == "patient" and said["patient"]:
+                        self._is_new(said["patient"])
+
+    def _is_new(self, patient: str) -> bool:
+        return self._seen.execute("INSERT OR IGNORE INTO seen VALUES (?)", (patient,)).rowcount == 1
+
+    def write(self, reviewed: Iterable[Reviewed]) -> None:
+        """Write what became of patients. Of two records of one patient the first counts."""
+        for one in reviewed:
+            self.tally.patients += 1
+            if one.patient and not self._is_new(one.patient):
+                reason = "a record of the same patient stands earlier and was reviewed; this one was left out"
+                remedy = "give each patient one Bundle, or an export, whose parts are put together"
+                one = one._replace(
+                    line=b"", troubles=(Trouble("patient", one.file, one.offset, reason, remedy, one.patient),)
+                )
+            self.tally.assessed += bool(one.line)
+            self.tally.in_error += not one.line
+            self._results.write(one.line)
+            self.write_troubles(one.troubles)
+
+    def write_troubles(self, troubles: Iterable[Trouble]) -> None:
+        for trouble in troubles:
+            self.tally.troubles += trouble.scope != "patient"
+            self._errors.write(trouble.line())
+
+    def mark(self, stage: str, unit: int, spill: str = "", now: bool = False) -> None:
+        """Say that everything before this unit is safe; not more often than every second, unless ``now``."""
+        if not now and time.monotonic() - self._last < _SAFE_EVERY:
+            return
+        for file in (self._results, self._errors):
+            file.flush()
+            os.fsync(file.fileno())
+        mark = Mark(stage, unit, self._results.tell(), self._errors.tell(), asdict(self.tally), spill)
+        with self._marks.open("ab") as marks:
+            marks.write(orjson.dumps(mark, option=orjson.OPT_APPEND_NEWLINE))
+            marks.flush()
+            os.fsync(marks.fileno())
+        self._last = time.monotonic()
+
+    def publish(self) -> Tally:
+        """The outputs are complete: move them to where they are looked for. Says what was counted."""
+        mark = self.last_mark()
+        if mark is None or mark.stage != "done":
+            raise ReviewError("the review is not complete")
+        for name in (RESULTS, ERRORS):
+            if (self.folder / name).exists():  # not when an earlier attempt was interrupted between the two
+                (self.folder / name).replace(self._out / name)
+        return _tally(mark)
+
+    def clear(self) -> None:
+        shutil.rmtree(self.folder)
+
+    def close(self) -> None:
+        for file in (self._results, self._errors):
+            file.close()
+        self._seen.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _tally(mark: Mark) -> Tally:
+    return Tally(**mark.tally)
+
+
+def _cut(file: Path, length: int) -> Any:
+    """A file opened for appending, cut to this length."""
+    opened = file.open("ab")
+    if opened.tell() < length:
+        raise ReviewError(f"{file} is shorter than it was: it cannot be continued, review into another folder")
+    opened.truncate(length)
+    opened.seek(length)
+    return opened

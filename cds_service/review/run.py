@@ -1,0 +1,321 @@
+"""A review from beginning to end: inputs to results, on one machine or on Spark, with what must add up."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from cds_service import __version__
+from cds_service.clinical.assessment import Policy
+from cds_service.errors import ReviewError
+from cds_service.review.content import ContentText, compiled, dictionary
+from cds_service.review.grouping import Shelf, bits_for, partitions
+from cds_service.review.journal import ERRORS, RESULTS, UNFINISHED, Journal, Mark, Tally
+from cds_service.review.reviewer import Terms
+from cds_service.review.sources import Source, find_sources, plan
+from cds_service.review.workers import Crew, Job, Portion
+
+MANIFEST = "run.json"
+_SORT_BYTES = 24_000_000  # a larger unit: each leaves a piece in every partition
+_SHARE = 4  # of a worker's memory, what it may hold of a partition at once
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a review is asked to do. Sizes in bytes; ``content`` None: the content that comes along."""
+
+    inputs: tuple[Path, ...]
+    out: Path
+    today: date
+    content: Path | None = None
+    policy: Policy = field(default_factory=Policy)
+    with_cards: bool = False
+    workers: int = 2
+    memory: int = 1_000_000_000
+    longest: int = 32_000_000
+    limit: int | None = None
+    resume: bool = False
+    spark: str = ""  # address of a cluster's master; empty: on this machine
+
+
+class Progress(Protocol):
+    """Somebody who watches: how much there is, and how far it is. ``size`` in bytes of the input."""
+
+    def stage(self, name: str, size: int) -> None: ...
+
+    def step(self, size: int, patients: int) -> None: ...
+
+
+def review(order: Order, progress: Progress) -> Tally:
+    """Review everything and write DIR. Raises ReviewError; what is done by then can be continued.
+
+    The outputs appear under their names only when the review is complete and everything adds up.
+    """
+    content = ContentText.of(order.content)
+    sources, left_out = find_sources(order.inputs)
+    if not sources:
+        raise ReviewError("no file to review: give .json, .ndjson or .jsonl files, also .gz, or folders of them")
+    asked = _what_was_asked(order, content, sources)
+    journal = Journal(order.out)
+    finished = _begin_or_resume(order, asked, journal)
+    if finished is not None:
+        return finished
+    mark = journal.last_mark() if order.resume else None
+    if mark is None or mark.stage != "done":
+        with journal:
+            _work_through(order, content, sources, journal, progress, mark)
+    tally = journal.publish()
+    _write(order.out / MANIFEST, _manifest(asked, content, tally, sources, left_out))
+    _recount(order.out, tally)
+    journal.clear()
+    return tally
+
+
+def _work_through(
+    order: Order, content: ContentText, sources: list[Source], journal: Journal, progress: Progress, mark: Mark | None
+) -> None:
+    job = Job(
+        content,
+        Terms(order.today, order.policy, order.with_cards),
+        {s.number: s for s in sources},
+        order.longest,
+        max(8_000_000, order.memory // order.workers // _SHARE),
+    )
+    if order.spark:
+        from cds_service.review.spark import work_on_spark
+
+        journal.open(None)  # Spark itself repeats what is lost; an interrupted review begins again
+        work_on_spark(order.spark, order, job, sources, journal, progress)
+    else:
+        _work_here(order, job, sources, journal, progress, mark)
+    _require_that_it_adds_up(journal.tally, order.limit)
+    journal.mark("done", 0, now=True)
+
+
+def _work_here(
+    order: Order, job: Job, sources: list[Source], journal: Journal, progress: Progress, mark: Mark | None
+) -> None:
+    journal.open(mark)
+    stage, unit, kept = (mark.stage, mark.unit, mark.spill) if mark else ("bundles", 0, "")
+    _Work(order, job, sources, journal, progress).run(stage, unit, kept)
+
+
+class _Work:
+    """The stages of a local run, each continued where it was left."""
+
+    def __init__(self, order: Order, job: Job, sources: list[Source], journal: Journal, progress: Progress) -> None:
+        self.order, self.job, self.sources, self.journal, self.progress = order, job, sources, journal, progress
+        self.exports = [source for source in sources if source.kind == "resources"]
+        self.bits = bits_for(self.exports)
+
+    def run(self, stage: str, unit: int, kept: str) -> None:
+        crew = Crew(self.job, self.order.workers)
+        try:
+            if stage == "bundles":
+                self._bundles(crew, unit)
+            if self.exports and not self._enough():
+                spill = self.journal.folder / kept if kept else self._sort(crew)
+                self._patients(crew, spill, unit if stage == "patients" else 0)
+        except BrokenProcessPool:
+            raise ReviewError(
+                "a worker process was ended from outside, perhaps for want of memory: "
+                "continue with --resume, with fewer --workers or less --memory-mb"
+            ) from None
+        finally:
+            crew.close()
+
+    def _enough(self) -> bool:
+        return self.order.limit is not None and self.journal.tally.patients >= self.order.limit
+
+    def _bundles(self, crew: Crew, first: int) -> None:
+        units = list(plan(self.sources, "bundles"))
+        self.progress.stage("Reviewing", sum(unit.size for unit in units[first:]))
+        asked = ((unit,) for unit in units[first:])
+        for unit, portion in zip(units[first:], crew.ask("bundles", asked), strict=True):
+            self._take(portion, unit.size)
+            self.journal.tally.records += portion.records
+            self.journal.mark("bundles", unit.number + 1)
+            if self._enough():
+                return
+
+    def _sort(self, crew: Crew) -> Path:
+        """The first pass over an export. It is done again from its start if it is interrupted."""
+        spill = _fresh_folder(self.journal.folder)
+        self.journal.mark("sort", 0, now=True)
+        units = list(plan(self.exports, "resources", _SORT_BYTES))
+        self.progress.stage("Finding each patient's resources", sum(unit.size for unit in units))
+        tally, shelf = self.journal.tally, Shelf(spill / "medications.sqlite")
+        for unit, (found, count) in zip(units, crew.ask("sort", ((u, spill, self.bits) for u in units)), strict=True):
+            self.journal.write_troubles(found.troubles)
+            shelf.put(found.medications)
+            tally.lines += found.lines
+            tally.frames += count
+            tally.add_aside(found.set_aside, found.damaged)
+            self.progress.step(unit.size, 0)
+        shelf.close()
+        self.journal.mark("patients", 0, spill.name, now=True)
+        return spill
+
+    def _patients(self, crew: Crew, spill: Path, first: int) -> None:
+        parts = partitions(spill)
+        sizes = [sum(file.stat().st_size for file in part.iterdir() if file.is_file()) for part in parts]
+        self.progress.stage("Reviewing", sum(sizes[first:]))
+        damaged = tuple(self.journal.tally.damaged)
+        asked = ((part, spill / "medications.sqlite", self.bits, damaged) for part in parts[first:])
+        answers = crew.ask("patients", asked)
+        for number, size, portion in zip(itertools.count(first), sizes[first:], answers, strict=False):
+            self._take(portion, size)
+            self.journal.tally.taken += portion.taken
+            self.journal.mark("patients", number + 1, spill.name)
+            if self._enough():
+                return
+
+    def _take(self, portion: Portion, size: int) -> None:
+        left = None if self.order.limit is None else self.order.limit - self.journal.tally.patients
+        self.journal.write(portion.reviewed[:left])
+        self.journal.write_troubles(portion.troubles)
+        self.progress.step(size, len(portion.reviewed[:left]))
+
+
+def _fresh_folder(parent: Path) -> Path:
+    """A folder of this attempt; what an earlier one left is taken away."""
+    for old in parent.glob("spill-*"):
+        shutil.rmtree(old)
+    spill = parent / f"spill-{os.getpid()}"
+    spill.mkdir()
+    return spill
+
+
+def _what_was_asked(order: Order, content: ContentText, sources: list[Source]) -> dict[str, Any]:
+    """Everything that results depend on. Workers and memory are not part of it."""
+    return {
+        "as_of": order.today.isoformat(),
+        "content_hash": content.hash,
+        "policy": asdict(order.policy) | {"cards_off": sorted(order.policy.cards_off)},
+        "with_cards": order.with_cards,
+        "limit": order.limit,
+        "longest": order.longest,
+        "files": len(sources),
+        "files_hash": _hash_of(sources),
+        "service": __version__,
+    }
+
+
+def _hash_of(sources: list[Source]) -> str:
+    """Of names, sizes and times of the files: another hash, another input."""
+    text = "\n".join(f"{s.name}\0{s.size}\0{s.changed}" for s in sources)
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+def _begin_or_resume(order: Order, asked: dict[str, Any], journal: Journal) -> Tally | None:
+    """Prepare DIR, or refuse; the tally when there is nothing left to do."""
+    plan_file = journal.folder / "asked.json"
+    complete = (order.out / MANIFEST).exists() and not journal.folder.exists()
+    if order.resume:
+        if complete:
+            return _tally_of(order.out)
+        if not plan_file.exists():
+            raise ReviewError(f"--resume: {order.out} holds no unfinished review: start it without --resume")
+        before = orjson.loads(plan_file.read_bytes())
+        changed = [key.replace("_", " ") for key in asked if before.get(key) != asked[key]]
+        if changed:
+            raise ReviewError(
+                f"--resume: not the same review, for these have changed: {', '.join(changed)}. "
+                "Give the same inputs and options, or review into another folder"
+            )
+        return None
+    if journal.folder.exists():
+        raise ReviewError(f"{order.out} holds an unfinished review: continue it with --resume, or remove {UNFINISHED}/")
+    if any((order.out / name).exists() for name in (MANIFEST, RESULTS)):
+        raise ReviewError(f"{order.out} holds a review already: give another folder with --out")
+    journal.folder.mkdir(parents=True)
+    _write(plan_file, asked)
+    return None
+
+
+def _require_that_it_adds_up(tally: Tally, limit: int | None) -> None:
+    """Nothing may be lost between reading and writing. A difference is a fault of the service."""
+    if tally.patients != tally.assessed + tally.in_error:
+        raise ReviewError(
+            f"{tally.patients} patients went in, {tally.assessed} were assessed and {tally.in_error} are in error: "
+            "this does not add up and is a fault of the service"
+        )
+    if limit is None and tally.frames != tally.taken:
+        raise ReviewError(
+            f"{tally.frames} resources were written down and {tally.taken} taken up again: "
+            "is the disk full? This does not add up"
+        )
+
+
+def _recount(out: Path, tally: Tally) -> None:
+    """The same from the written files, line by line."""
+    with (out / RESULTS).open("rb") as lines:
+        assessed = sum(1 for _ in lines)
+    with (out / ERRORS).open("rb") as lines:
+        scopes = Counter(orjson.loads(line)["scope"] for line in lines)
+    if (assessed, scopes["patient"]) != (tally.assessed, tally.in_error):
+        raise ReviewError(f"the files in {out} do not hold what was counted: is the disk full?")
+
+
+def _manifest(
+    asked: dict[str, Any], content: ContentText, tally: Tally, sources: list[Source], left_out: list[str]
+) -> dict[str, Any]:
+    knowledge, _ = compiled(content)
+    return {
+        **asked,
+        "content": knowledge.version,
+        "content_status": "draft, not clinically approved",
+        "tally": asdict(tally),
+        "sources": dict(sorted(Counter(source.label for source in sources).items())),
+        "bytes": sum(source.size for source in sources),
+        "left_out": left_out[:1000],
+        "left_out_count": len(left_out),
+        "dictionary": dictionary(knowledge),
+    }
+
+
+def read_manifest(out: Path) -> dict[str, Any]:
+    """What a finished review says of itself. Raises ReviewError."""
+    try:
+        found: dict[str, Any] = orjson.loads((out / MANIFEST).read_bytes())
+        return found
+    except (OSError, ValueError):
+        raise ReviewError(f"{out} holds no finished review: give the folder of `cds-service review … --out`") from None
+
+
+def rows_of(out: Path) -> Iterator[dict[str, Any]]:
+    """The lines of results.ndjson."""
+    return _lines_of(out / RESULTS)
+
+
+def errors_of(out: Path) -> Iterator[dict[str, Any]]:
+    """The lines of errors.ndjson."""
+    return _lines_of(out / ERRORS)
+
+
+def _lines_of(file: Path) -> Iterator[dict[str, Any]]:
+    with file.open("rb") as lines:
+        for line in lines:
+            yield orjson.loads(line)
+
+
+def _tally_of(out: Path) -> Tally:
+    return Tally(**read_manifest(out)["tally"])
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    """All of a file or nothing of it."""
+    half = file.with_suffix(".half")
+    half.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    half.replace(file)

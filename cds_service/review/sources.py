@@ -1,0 +1,280 @@
+"""Inputs to units of work: which files, what they hold, and each record of them with its offset.
+
+A unit is the same whatever the number of workers: it depends on the names and sizes of the files alone.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from cds_service.review.faults import Trouble
+
+UNIT_BYTES = 4_000_000
+_FILES_PER_UNIT = 64
+_CHUNK = 1_000_000
+_LINES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
+_ENDINGS = (*_LINES, ".json", ".json.gz")
+_HEAD = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
+_HEAD_BYTES = 65_536
+_GZIP = 31  # zlib's name for "a gzip stream with its header"
+
+Kind = Literal["bundles", "resources"]
+
+
+class Record(NamedTuple):
+    """One line, or one whole file: where it begins, and its bytes."""
+
+    offset: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of the input. ``name`` is what output calls it: from the INPUT on, without the machine's folders."""
+
+    number: int
+    path: Path
+    name: str
+    label: str  # whose data it is, for the report: the INPUT and the first folder in it
+    size: int
+    changed: int
+    kind: Kind
+    by_line: bool
+
+    @property
+    def packed(self) -> bool:
+        return self.path.name.endswith(".gz")
+
+
+class Span(NamedTuple):
+    """A part of a file: the records that begin in it. ``end`` None: to the end of the file."""
+
+    source: Source
+    start: int = 0
+    end: int | None = None
+
+
+class Unit(NamedTuple):
+    """What one worker does at a time. ``size``: bytes on disk, for the progress bar."""
+
+    number: int
+    spans: tuple[Span, ...]
+    size: int
+
+
+class _Head(msgspec.Struct):
+    resourceType: str = ""
+
+
+_head = msgspec.json.Decoder(_Head)
+
+
+def find_sources(inputs: Iterable[Path]) -> tuple[list[Source], list[str]]:
+    """The files of all inputs, in the order of the arguments and then of their names; and the names of files left out.
+
+    A folder is searched with all folders in it. A file that is named itself is read whatever it is called.
+    """
+    sources: list[Source] = []
+    left_out: list[str] = []
+    seen: set[Path] = set()
+    for given in inputs:
+        root = given.resolve()
+        files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
+        for path in files:
+            name = f"{root.name}/{path.relative_to(root).as_posix()}" if root.is_dir() else path.name
+            if path in seen or (root.is_dir() and not path.name.lower().endswith(_ENDINGS)):
+                left_out.append(name)
+                continue
+            seen.add(path)
+            sources.append(_source(len(sources), path, name))
+    return sources, left_out
+
+
+def _source(number: int, path: Path, name: str) -> Source:
+    by_line, kind = _what_it_holds(path)
+    status = path.stat()
+    label = "/".join(name.split("/")[:-1][:2]) or name
+    return Source(number, path, name, label, status.st_size, status.st_mtime_ns, kind, by_line)
+
+
+def _what_it_holds(path: Path) -> tuple[bool, Kind]:
+    """Whether it is read by line, and whether it holds Bundles or single resources.
+
+    ``.ndjson`` is read by line. Of other files the first line decides: a pretty-printed document has an open one.
+    """
+    head = _beginning(path)
+    first, _, rest = head.lstrip().partition(b"\n")
+    by_line = path.name.lower().endswith(_LINES) or (first.rstrip().endswith(b"}") and bool(rest.strip()))
+    found = _HEAD.match(head)
+    if found:
+        return by_line, "bundles" if found[1] == b"Bundle" else "resources"
+    if by_line:
+        kinds = [_kind(line) for line in head.split(b"\n")[:20]]
+        known = next((kind for kind in kinds if kind), "")
+        if not known and path.name[:1].isupper():
+            return by_line, "resources"  # Observation.001.ndjson, as bulk exports are named
+        return by_line, "bundles" if known in ("Bundle", "") else "resources"
+    # A document whose type stands behind its entries, or is damaged: a Bundle until it proves to be none.
+    return by_line, "resources" if _kind(head) not in ("Bundle", "") else "bundles"
+
+
+def _kind(text: bytes) -> str:
+    try:
+        return _head.decode(text).resourceType
+    except (msgspec.DecodeError, RecursionError):
+        return ""
+
+
+def _beginning(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_HEAD_BYTES)
+        return zlib.decompressobj(_GZIP).decompress(raw, _HEAD_BYTES) if path.name.endswith(".gz") else raw
+    except (OSError, zlib.error):
+        return b""
+
+
+def plan(sources: Iterable[Source], kind: Kind, length: int = UNIT_BYTES) -> Iterator[Unit]:
+    """Units of about ``length`` bytes: small files together, long ones cut. A gzip file is never cut."""
+    number, size, waiting = 0, 0, list[Span]()
+    for source in sources:
+        if source.kind != kind:
+            continue
+        for span, weight in _cut(source, length):
+            if waiting and (size + weight > length or len(waiting) >= _FILES_PER_UNIT):
+                yield Unit(number, tuple(waiting), size)
+                number, size, waiting = number + 1, 0, []
+            waiting.append(span)
+            size += weight
+    if waiting:
+        yield Unit(number, tuple(waiting), size)
+
+
+def _cut(source: Source, length: int) -> Iterator[tuple[Span, int]]:
+    if source.packed or not source.by_line or source.size <= length:
+        yield Span(source), source.size
+        return
+    for start in range(0, source.size, length):
+        end = min(start + length, source.size)
+        yield Span(source, start, end), end - start
+
+
+def records(span: Span, longest: int) -> Iterator[Record | Trouble]:
+    """The records that begin in a span. What cannot be read is a Trouble, and reading goes on behind it."""
+    source = span.source
+    if not source.by_line:
+        yield from _whole(span, longest)
+        return
+    for one in _lines(_chunks(span), span, longest):
+        if isinstance(one, Trouble) or one.body.strip():
+            yield one
+
+
+def _whole(span: Span, longest: int) -> Iterator[Record | Trouble]:
+    parts: list[bytes] = []
+    length = 0
+    for chunk in _chunks(span):
+        if isinstance(chunk, Trouble):
+            yield chunk._replace(scope="patient", offset=0)
+            return
+        parts.append(chunk)
+        length += len(chunk)
+        if length > longest:
+            yield _too_long(span, 0, longest)
+            return
+    yield Record(0, b"".join(parts))
+
+
+def _lines(chunks: Iterator[bytes | Trouble], span: Span, longest: int) -> Iterator[Record | Trouble]:
+    """Lines with their offsets, holding at most ``longest`` bytes of one."""
+    offset = position = max(0, span.start - 1)
+    held: list[bytes] = []
+    length = 0
+    skipping = span.start > 0  # the line that began before this span belongs to the one before
+    for chunk in chunks:
+        if isinstance(chunk, Trouble):
+            if length or held:
+                yield _trouble(span, offset, "the line is cut off where the file breaks")
+            yield chunk._replace(offset=position)
+            return
+        *whole, rest = chunk.split(b"\n")
+        for piece in whole:
+            end = position + len(piece) + 1
+            if skipping:
+                skipping = False
+            elif length + len(piece) > longest:
+                yield _too_long(span, offset, longest)
+            else:
+                yield Record(offset, b"".join((*held, piece)) if held else piece)
+            held, length, offset, position = [], 0, end, end
+            if span.end is not None and offset >= span.end:
+                return
+        position += len(rest)
+        if skipping:
+            if span.end is not None and position >= span.end:
+                return
+            continue
+        length += len(rest)
+        if length > longest:
+            held = []  # named when its end is found; its beginning need not be kept
+        elif rest:
+            held.append(rest)
+    if length and not skipping:
+        yield _too_long(span, offset, longest) if length > longest else Record(offset, b"".join(held))
+
+
+def _chunks(span: Span) -> Iterator[bytes | Trouble]:
+    source = span.source
+    try:
+        with source.path.open("rb") as file:
+            if source.packed:
+                yield from _unpacked(iter(lambda: file.read(_CHUNK), b""), span)
+            else:
+                file.seek(max(0, span.start - 1))
+                yield from iter(lambda: file.read(_CHUNK), b"")
+    except OSError as error:
+        yield Trouble("file", source.name, 0, f"the file cannot be read: {error.strerror}", "check its permissions")
+
+
+def _unpacked(packed: Iterator[bytes], span: Span) -> Iterator[bytes | Trouble]:
+    """Everything that a gzip file gives, also of several members, up to where it breaks."""
+    inflate, begun = zlib.decompressobj(_GZIP), False
+    try:
+        for raw in packed:
+            while raw:
+                out, begun = inflate.decompress(raw, _CHUNK), True
+                if out:
+                    yield out
+                raw = inflate.unconsumed_tail
+                if inflate.eof:
+                    raw, inflate, begun = inflate.unused_data.lstrip(b"\0"), zlib.decompressobj(_GZIP), False
+                elif not raw and not out:
+                    break
+        if begun and (rest := inflate.flush()):
+            yield rest
+    except zlib.error:
+        yield _broken(span, "the gzip file is damaged from here on")
+        return
+    if begun:
+        yield _broken(span, "the gzip file is cut off here")
+
+
+def _broken(span: Span, reason: str) -> Trouble:
+    return Trouble("file", span.source.name, 0, reason, "export or copy the file again")
+
+
+def _too_long(span: Span, offset: int, longest: int) -> Trouble:
+    reason = f"the record is longer than {longest // 1_000_000} MB"
+    return _trouble(span, offset, reason, "raise --max-record-mb if it is meant")
+
+
+def _trouble(span: Span, offset: int, reason: str, remedy: str = "") -> Trouble:
+    scope: Literal["patient", "record"] = "patient" if span.source.kind == "bundles" else "record"
+    return Trouble(scope, span.source.name, offset, reason, remedy)

@@ -1,0 +1,215 @@
+"""Damaged input is reviewed to its end, each fault is named by file, offset and reason, and nothing is lost."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from cds_service.review.grouping import frames_of, groups, partitions, spill
+from cds_service.review.reviewer import Frame
+from cds_service.review.run import read_manifest
+from cds_service.review.simulate import Simulated
+from cds_service.review.sources import Record, Span, _source, records
+from tests.review.conftest import bundle, lines, rows, troubles
+
+SECRET = "SECRET-VALUE"
+
+
+def as_export(people: list[Simulated], folder: Path) -> dict[str, bytes]:
+    folder.mkdir()
+    kinds: dict[str, bytes] = {}
+    for one in people:
+        for resource in one.resources:
+            name = f"{resource['resourceType']}.ndjson"
+            kinds[name] = kinds.get(name, b"") + lines(resource)
+    for name, body in kinds.items():
+        (folder / name).write_bytes(body)
+    return kinds
+
+
+def add_up(out: Path) -> None:
+    counted = read_manifest(out)["tally"]
+    in_error = [t for t in troubles(out) if t["scope"] == "patient"]
+    assert counted["patients"] == len(rows(out)) + len(in_error)
+    assert (counted["assessed"], counted["in_error"]) == (len(rows(out)), len(in_error))
+
+
+def test_a_damaged_export_is_reviewed_to_its_end(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    people, export = population[:8], tmp_path / "export"
+    kinds = as_export(people, export)
+    patients = kinds["Patient.ndjson"].splitlines(keepends=True)
+    gone, twin, changed = people[1].id, patients[2], orjson.loads(patients[3]) | {"birthDate": "1901-01-01"}
+    later = b"".join((*patients[:1], *patients[2:]))
+    (export / "Patient.ndjson").write_bytes(later + twin + lines(changed))
+    whole = kinds["Condition.ndjson"]
+    (export / "Condition.ndjson").write_bytes(whole + b'{"resourceType":"Condition","code":{"text":"' + SECRET.encode())
+    packed = gzip.compress(kinds["Encounter.ndjson"], mtime=0)
+    (export / "Encounter.ndjson").unlink()
+    (export / "Encounter.ndjson.gz").write_bytes(packed[: len(packed) * 2 // 3])
+    long = {"resourceType": "Observation", "id": "long", "valueString": SECRET * 30_000}
+    strangers = lines(long, {"resourceType": "Bundle", "entry": []}, {"id": SECRET}) + b'["no object"]\n\xff\xfe\n'
+    strangers += lines({"resourceType": "Observation", "code": {"text": SECRET}})
+    (export / "Observation.ndjson").write_bytes(strangers + kinds["Observation.ndjson"])
+
+    out = reviewed(export, longest=100_000)
+
+    named = {(t["scope"], t["file"].partition("/")[2], t["offset"], t["reason"]) for t in troubles(out)}
+    at = [0]
+    for line in strangers.splitlines(keepends=True):
+        at.append(at[-1] + len(line))
+    observations, end = "Observation.ndjson", len(later) + len(twin)
+    assert named >= {
+        ("record", "Condition.ndjson", len(whole), "the line is no JSON object"),
+        ("record", observations, at[0], "the record is longer than 0 MB"),
+        ("record", observations, at[1], "a Bundle among single resources"),
+        ("record", observations, at[2], "the line has no resourceType"),
+        ("record", observations, at[3], "the line is no JSON object"),
+        ("record", observations, at[4], "the line is not in UTF-8"),
+        ("record", observations, at[5], "the Observation does not say whose it is"),
+        ("record", "Patient.ndjson", len(later), "the same Patient stands here again; read once"),
+        ("patient", "Patient.ndjson", end, "a Patient with this id says something else than an earlier one"),
+    }
+    assert [t["file"] for t in troubles(out) if t["scope"] == "file"] == ["export/Encounter.ndjson.gz"]
+    lost = {t["patient"]: t["reason"] for t in troubles(out) if t["scope"] == "patient"}
+    assert lost.keys() == {f"Patient/{gone}", f"Patient/{people[3].id}"}
+    assert lost[f"Patient/{gone}"].startswith("there is no Patient for these ")
+    assert {row["patient"] for row in rows(out)} == {f"Patient/{p.id}" for p in people} - lost.keys()
+    assert SECRET.encode() not in (out / "errors.ndjson").read_bytes()
+    add_up(out)
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "cut"),
+    [
+        ("Claim.ndjson", b'{"resourceType":"Claim","pat', set()),
+        ("Observation.ndjson", b'{"resourceType":"Obs', {"labs", "findings", "vitals"}),
+        ("Some.ndjson", b'{"id":"x","resourceType":"Condition","co', {"conditions"}),
+        ("Some.ndjson", b"#", {"conditions", "labs", "encounters", "medications"}),
+    ],
+)
+def test_a_damaged_export_does_not_look_whole(
+    file: str, line: bytes, cut: set[str], population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    """What could not be read may have been anybody's: silence proves nothing, for the well as for the ill."""
+    people = [p for p in population if p.story.id in ("healthy", "long and normal")][:4]
+    export = tmp_path / "export"
+    as_export(people, export)
+    with (export / file).open("ab") as end:
+        end.write(line)
+    for row in rows(reviewed(export)):
+        gaps = {gap["query"] for gap in row["gaps"] if gap["reason"] == "a part of the export could not be read"}
+        assert gaps >= cut if cut else not gaps
+    assert len(troubles(tmp_path / "out")) == 1
+
+
+BROKEN = {
+    "cut off": (b'{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Pat', "no JSON at line 1"),
+    "a list": (b"[]", "no Bundle"),
+    "a patient alone": (b'{"resourceType":"Patient","id":"p"}', "no Bundle"),
+    "nobody's": (b'{"resourceType":"Bundle","entry":[]}', "0 Patients"),
+    "two people's": (
+        lines(bundle([{"resourceType": "Patient", "id": "a"}, {"resourceType": "Patient", "id": "b"}])).strip(),
+        "2 Patients",
+    ),
+    "not UTF-8": (b'{"resourceType":"Bundle","entry":[],"x":"\xff"}', "not in UTF-8"),
+    "nested": (b'{"resourceType":"Bundle","entry":' + b"[" * 3000 + b"]" * 3000 + b"}", ""),
+    "no date of birth": (
+        lines(bundle([{"resourceType": "Patient", "id": "p", "birthDate": SECRET}])).strip(),
+        "prefetch.patient.birthDate expected a date",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_bundle_that_cannot_be_used_is_a_patient_in_error(
+    kind: str, population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    body, reason = BROKEN[kind]
+    whole = lines(bundle(population[0].resources))
+    (tmp_path / "some.ndjson").write_bytes(whole + body + b"\n" + lines(bundle(population[1].resources)))
+    out = reviewed(tmp_path / "some.ndjson")
+    (trouble,) = troubles(out)
+    assert (trouble["scope"], trouble["file"], trouble["offset"]) == ("patient", "some.ndjson", len(whole))
+    assert reason in trouble["reason"]
+    assert len(rows(out)) == 2
+    assert SECRET not in str(trouble)
+    add_up(out)
+
+
+def test_a_patient_with_two_bundles_is_reviewed_once(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    body = lines(bundle(population[0].resources))
+    (tmp_path / "twice.ndjson").write_bytes(body + body)
+    out = reviewed(tmp_path / "twice.ndjson")
+    assert len(rows(out)) == 1
+    (trouble,) = troubles(out)
+    assert (trouble["offset"], trouble["scope"]) == (len(body), "patient")
+    assert "stands earlier" in trouble["reason"]
+    add_up(out)
+
+
+def test_a_whole_file_that_is_cut_off_is_a_patient_in_error(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    packed = gzip.compress(orjson.dumps(bundle(population[0].resources), option=orjson.OPT_INDENT_2))
+    (tmp_path / "one.json.gz").write_bytes(packed[:-200])
+    out = reviewed(tmp_path / "one.json.gz")
+    assert [t["reason"] for t in troubles(out)] == ["the gzip file is cut off here"]
+    add_up(out)
+
+
+# ---------------------------------------------------------------- lines and spans
+
+
+@pytest.mark.parametrize("length", [1, 7, 64, 1000])
+def test_every_line_is_in_exactly_one_span(length: int, tmp_path: Path) -> None:
+    body = b"".join(b"%d\n" % (10**n) for n in range(40)) + b"\n\n" + b"x" * 300 + b"\nlast"
+    file = tmp_path / "some.ndjson"
+    file.write_bytes(body)
+    source = _source(0, file, "some.ndjson")
+    spans = [Span(source, start, min(start + length, len(body))) for start in range(0, len(body), length)]
+    found = [record for span in spans for record in records(span, 1000)]
+    expected, offset = [], 0
+    for line in body.split(b"\n"):
+        expected += [Record(offset, line)] if line else []
+        offset += len(line) + 1
+    assert found == expected
+
+
+def test_a_line_beyond_the_limit_is_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "some.ndjson"
+    file.write_bytes(b"one\n" + b"x" * 5_000_000 + b"\ntwo\n" + b"y" * 3_000_000)
+    found = list(records(Span(_source(0, file, "some.ndjson")), 2_000_000))
+    assert [(type(f).__name__, f.offset) for f in found] == [
+        ("Record", 0), ("Trouble", 4), ("Record", 5_000_005), ("Trouble", 5_000_009),
+    ]  # fmt: skip
+
+
+def frame(number: int, **more: Any) -> Frame:
+    return Frame(f"p{number % 50}", "Condition", True, 1, number, b"x" * 100)._replace(**more)
+
+
+@pytest.mark.parametrize("memory", [100, 3_000, 10**9])
+def test_a_partition_that_does_not_fit_is_divided_and_keeps_its_order(memory: int, tmp_path: Path) -> None:
+    everything = [frame(number) for number in range(600)]
+    assert spill(everything, tmp_path / "wide", 2) == 600
+    found = [group for part in partitions(tmp_path / "wide") for group in groups(part, memory, 10**6, 2)]
+    spill(everything, tmp_path / "narrow", 8)
+    others = [group for part in partitions(tmp_path / "narrow") for group in groups(part, 10**9, 10**6, 8)]
+    assert [patient for patient, _ in found] == [patient for patient, _ in others]
+    assert len(found) == 50
+    assert sorted(f for _, frames in found for f in frames) == sorted(everything)
+
+
+def test_a_frame_comes_back_as_it_was(tmp_path: Path) -> None:
+    one = Frame("Ä/1", "Patient", False, 70_000, 2**40, b"\x00\xff")
+    spill([one], tmp_path, 2)
+    assert [f for part in partitions(tmp_path) for f in frames_of(part)] == [one]

@@ -1,0 +1,180 @@
+"""A review that is killed, from outside and without warning, and continued: the same bytes as one that was not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from click.testing import CliRunner, Result
+
+from cds_service.__main__ import main
+from cds_service.errors import ReviewError
+from cds_service.review.simulate import Maker, Simulation
+from tests.conftest import ROOT, TODAY
+from tests.review.conftest import bundle, lines
+
+PATIENCE = 60.0
+
+
+@pytest.fixture(scope="module")
+def many(reading: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bundles in many files, and an export: enough work to be killed in the midst of either."""
+    folder = tmp_path_factory.mktemp("many")
+    maker = Maker(Simulation(1000, 11, TODAY, told=0.5, visits=1), reading.codes)
+    for number in range(192):
+        one = maker.patient(number)
+        (folder / f"{one.id}.json").write_bytes(lines(bundle(one.resources)))
+    people = [maker.patient(number) for number in range(200, 290)]
+    # Nobody's death is told twice: one broken line, and one patient without a Patient.
+    export = lines(*(r for one in people for r in one.resources[one is people[5] :])) + b'{"resourceType":"Cond'
+    (folder / "Export.ndjson").write_bytes(export)
+    return folder
+
+
+def started(*arguments: str | Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "cds_service", "review", *map(str, arguments), "--as-of", TODAY.isoformat()]
+    return subprocess.Popen([*command, "--workers", "1"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def kill_at(stage: str, out: Path, running: subprocess.Popen[bytes]) -> None:
+    """Kill it, and nobody else, as soon as its journal speaks of this stage."""
+    journal, until = out / "unfinished" / "journal.ndjson", time.monotonic() + PATIENCE
+    while time.monotonic() < until and running.poll() is None:
+        if journal.exists() and f'"stage":"{stage}"' in journal.read_text():
+            break
+        time.sleep(0.01)
+    assert running.poll() is None, running.communicate()[0]
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+
+
+def test_killed_twice_and_continued_it_writes_the_same_bytes(
+    many: Path, reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "killed"
+    kill_at("bundles", out, started(many, "--out", out))
+    assert not (out / "results.ndjson").exists()
+    kill_at("patients", out, started(many, "--out", out, "--resume"))
+    last = started(many, "--out", out, "--resume")
+    said = last.communicate(timeout=PATIENCE)[0].decode()
+    assert last.returncode == 3, said
+    straight = reviewed(many, name="straight")
+    for name in ("results.ndjson", "errors.ndjson"):
+        assert (out / name).read_bytes() == (straight / name).read_bytes()
+    assert len((out / "results.ndjson").read_bytes().splitlines()) == 192 + 89
+    assert not (out / "unfinished").exists()
+
+
+def test_workers_do_not_outlive_a_killed_review(many: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    running = started(many, "--out", out)
+    kill_at("bundles", out, running)
+    until = time.monotonic() + 10
+    while time.monotonic() < until and _left(out):
+        time.sleep(0.1)
+    assert not _left(out)
+
+
+def _left(out: Path) -> list[str]:
+    """Processes whose command line names this folder."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found += [place.parent.name] if str(out).encode() in place.read_bytes() else []
+        except OSError:
+            continue  # it ended while we looked
+    return found
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def test_a_folder_with_results_is_not_written_over(many: Path, reviewed: Callable[..., Path]) -> None:
+    reviewed(many, limit=1)
+    with pytest.raises(ReviewError, match="holds a review already"):
+        reviewed(many, limit=1)
+
+
+def test_only_the_same_review_is_continued(many: Path, reviewed: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(ReviewError, match="no unfinished review"):
+        reviewed(many, resume=True)
+    half = tmp_path / "out" / "unfinished"
+    half.mkdir(parents=True)
+    (half / "asked.json").write_bytes(orjson.dumps({"as_of": "2020-01-01"}))
+    with pytest.raises(ReviewError, match="have changed: as of, content hash"):
+        reviewed(many, resume=True)
+    with pytest.raises(ReviewError, match="continue it with --resume"):
+        reviewed(many)
+
+
+def test_a_finished_review_is_not_done_again(many: Path, reviewed: Callable[..., Path], tmp_path: Path) -> None:
+    first = reviewed(many, limit=2)
+    before = (first / "results.ndjson").stat().st_mtime_ns
+    reviewed(many, limit=2, resume=True)
+    assert (first / "results.ndjson").stat().st_mtime_ns == before
+
+
+# ---------------------------------------------------------------- the command
+
+
+def typed(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], prog_name="cds-service")
+
+
+def test_the_exit_code_tells_whether_everybody_was_assessed(many: Path, tmp_path: Path) -> None:
+    good = tmp_path / "good"
+    good.mkdir()
+    one = next(many.glob("*.json"))
+    (good / one.name).write_bytes(one.read_bytes())
+    done = typed("review", good, "--out", tmp_path / "a", "--as-of", "2026-06-15")
+    assert done.exit_code == 0, done.output
+    assert "1 patients: 1 assessed, 0 in error." in done.output
+    assert "not clinically approved" in done.output
+    (good / "bad.json").write_bytes(b"{")
+    done = typed("review", good, "--out", tmp_path / "b", "--as-of", "2026-06-15")
+    assert done.exit_code == 3, done.output
+    assert "2 patients: 1 assessed, 1 in error." in done.output
+    assert "errors.ndjson" in done.output
+
+
+def test_an_empty_folder_is_an_error_that_says_what_to_give(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("no record")
+    done = typed("review", tmp_path / "in", "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "no file to review: give .json, .ndjson" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_missing_is_named_with_the_command_that_brings_it(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cds_service.review.commands.find_spec", lambda name: None if name == "pyarrow" else name)
+    done = typed("review", many, "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "pyarrow is missing here: pip install 'cds-service[review]'" in done.output
+
+
+def test_no_server_loads_what_a_review_needs() -> None:
+    heavy = "{'pyarrow', 'tqdm', 'pyspark'}"
+    code = f"import sys, cds_service.__main__, cds_service.wsgi; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_simulated_charts_are_the_same_for_any_number(tmp_path: Path) -> None:
+    for name, count in (("few", "3"), ("more", "5")):
+        done = typed("simulate", count, "--out", tmp_path / name, "--as-of", "2026-06-15", "--told", "1")
+        assert done.exit_code == 0, done.output
+    few, more = (next(iter((tmp_path / name / "records").iterdir())).read_bytes() for name in ("few", "more"))
+    assert more.startswith(few) and few
+    assert (tmp_path / "more" / "expected.csv").read_text().count("\n") == 6
+    assert typed("simulate", "1", "--out", tmp_path / "few").exit_code == 1

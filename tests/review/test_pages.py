@@ -1,0 +1,175 @@
+"""What people read of a review: the report, the comparison, and the table for analysts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from pyarrow import parquet
+
+from cds_service.__main__ import main
+from cds_service.review.compare import Compared, FactChange
+from cds_service.review.report import page
+from cds_service.review.run import errors_of, read_manifest, rows_of
+from cds_service.review.simulate import Simulated
+from cds_service.review.summary import Histogram, summarise
+from cds_service.review.table import write_table
+from tests.conftest import ROOT
+from tests.review.conftest import bundle, lines, rows
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+class Tags(HTMLParser):
+    """Which elements and attributes a page has."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        self.attributes += attrs
+
+
+@pytest.fixture
+def run(population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path) -> Path:
+    """A review whose source has a name that would break out of a careless page, and one broken line."""
+    folder = tmp_path / HOSTILE.replace("/", "∕")
+    folder.mkdir()
+    body = lines(*(bundle(one.resources) for one in population))
+    (folder / "all.ndjson").write_bytes(body + b"{\n")
+    return reviewed(folder)
+
+
+def report_of(run: Path) -> str:
+    manifest = read_manifest(run)
+    return page(summarise(rows_of(run), errors_of(run), manifest["dictionary"]["analytes"]), manifest)
+
+
+def test_the_report_stands_alone_and_nothing_of_the_data_is_markup(run: Path) -> None:
+    text = report_of(run)
+    tags = Tags(text)
+    assert not {"script", "img", "link", "iframe", "object"} & set(tags.seen)
+    assert not [name for name, _ in tags.attributes if name.startswith("on") or name in ("src", "style")]
+    assert not [value for name, value in tags.attributes if name == "href" and not str(value).startswith("#")]
+    assert "&lt;script&gt;" in text and "http://" not in text and "https://" not in text
+    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
+    policy = next(value for name, value in tags.attributes if name == "content" and "default-src" in str(value))
+    assert style and policy
+    assert f"sha256-{base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()}" in policy
+    assert policy.startswith("default-src 'none'")
+
+
+def test_the_report_says_what_the_lines_say(run: Path, population: list[Simulated]) -> None:
+    text, found = report_of(run), rows(run)
+    grave = [row for row in found if row["emergencies"]]
+    assert {row["tier"] for row in grave} >= {"T0", "T1"}
+    for row in grave:
+        assert row["patient"] in text and row["emergencies"][0]["newest"] in text
+    twitching = [row for row in found if row["twitching"] == "present"]
+    assert f"<b>{len(found) + 1:,}</b><span>patients in</span>" in text
+    assert f"<b>{len(twitching):,}</b><span>with charted twitching</span>" in text
+    assert "Draft content, not clinically approved." in text
+    assert "the record is no JSON" in text and "N3: the patient has died" in text
+    headings = (
+        "To look at first", "Tiers and cards", "By age and sex", "Decisive facts that are missing",
+        "Tests suggested and avoided", "Laboratory values against the limits", "Data quality by source",
+    )  # fmt: skip
+    for heading in headings:
+        assert heading in text
+
+
+def test_a_report_of_nobody_who_twitches_is_a_page(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    one = next(p for p in population if p.story.id == "healthy")
+    (tmp_path / "one.ndjson").write_bytes(lines(bundle(one.resources)))
+    text = report_of(reviewed(tmp_path / "one.ndjson"))
+    assert "1 patients in = 1 assessed + 0 in error." in text and "None." in text
+
+
+def test_a_histogram_loses_no_value() -> None:
+    histogram = Histogram(2.0, 7.0)
+    for value, band in ((-5.0, "critical_low"), (2.0, "low"), (6.999, "normal"), (7.0, "high"), (99.0, "normal")):
+        histogram.put(value, band)
+    histogram.put(None, "normal")
+    assert (histogram.count, histogram.bounds) == (5, 1)
+    assert (histogram.bins["critical"][0], histogram.bins["beyond"][0], histogram.bins["inside"][-1]) == (1, 1, 2)
+
+
+def test_the_table_holds_what_the_lines_hold(run: Path, tmp_path: Path) -> None:
+    write_table(rows_of(run), tmp_path / "results.parquet")
+    table = parquet.read_table(tmp_path / "results.parquet").to_pylist()
+    for row, line in zip(table, rows(run), strict=True):
+        for name in ("ladder", "facts", "labs"):
+            row[name] = dict(row[name])
+        assert row == line
+
+
+# ---------------------------------------------------------------- compare and impact
+
+
+@pytest.fixture
+def stricter(tmp_path: Path) -> Path:
+    """The content with one limit changed: potassium is critical from 2.2 mmol/L."""
+    cards = tmp_path / "cards"
+    shutil.copytree(ROOT / "cards", cards)
+    text = (cards / "analytes.yaml").read_text("utf-8")
+    changed = text.replace("critical: {at_most: 2.5, at_least: 6.5}", "critical: {at_most: 1.5, at_least: 6.5}")
+    assert changed != text
+    (cards / "analytes.yaml").write_text(changed, "utf-8")
+    (cards / "VERSION").write_text("9.9.9\n")
+    return cards
+
+
+def test_a_changed_limit_is_seen_with_the_fact_that_it_turned(
+    population: list[Simulated], stricter: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "all.ndjson").write_bytes(lines(*(bundle(one.resources) for one in population)))
+    wanted = ["impact", "--content", stricter, tmp_path / "all.ndjson", "--out", tmp_path / "out"]
+    done = CliRunner().invoke(main, [*map(str, wanted), "--as-of", "2026-06-15"])
+    assert done.exit_code == 0, done.output
+    low = next(p for p in population if p.story.id == "critical potassium")
+    compared = Compared(tmp_path / "out" / "before", tmp_path / "out" / "after")
+    (change,) = compared.changes()
+    assert change.patient == f"Patient/{low.id}" and change.tiers == ("T1", "T4")
+    gone = next(card for card in change.cards if card.card == "TW05")
+    assert (gone.before, gone.after) == ("shown (critical)", "not triggered")
+    (fact,) = gone.facts
+    assert isinstance(fact, FactChange)
+    assert (fact.fact, fact.before["is"], fact.after["is"]) == ("critical_lab", "present", "absent")
+    assert (compared.counts.changed, compared.counts.quieter, compared.counts.both) == (1, 1, len(population))
+    assert "shown (critical) → not triggered" in done.output and "was present, is absent" in done.output
+    text = (tmp_path / "out" / "comparison.html").read_text("utf-8")
+    assert change.patient in text and "9.9.9" in text and "<script" not in text
+    assert len((tmp_path / "out" / "changes.ndjson").read_bytes().splitlines()) == 1
+
+
+def test_two_reviews_of_the_same_have_no_difference(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "all.ndjson").write_bytes(lines(*(bundle(one.resources) for one in population[:9])))
+    (tmp_path / "less.ndjson").write_bytes(lines(*(bundle(one.resources) for one in population[1:8])))
+    one, other = reviewed(tmp_path / "all.ndjson"), reviewed(tmp_path / "less.ndjson", name="other")
+    compared = Compared(one, other)
+    assert list(compared.changes()) == []
+    assert (compared.counts.both, compared.counts.only_before, compared.counts.only_after) == (7, 2, 0)
+    done = CliRunner().invoke(main, ["compare", str(one), str(other)])
+    assert "7 patients in both: the advice of 0 changed." in done.output
+    assert "Only in the first: 2; only in the second: 0." in done.output
+
+
+def test_a_folder_without_a_review_cannot_be_compared(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["compare", str(tmp_path), str(tmp_path)])
+    assert done.exit_code == 1
+    assert "holds no finished review" in done.output
