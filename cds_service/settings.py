@@ -188,7 +188,7 @@ SETTINGS = (
     Setting("CDS_SECRET", "", "secret behind the uuids of cards; default: a new one at every start", _secret),
     Setting("CDS_TODAY", "", "evaluate as of this date instead of today (for trials)", _day),
     Setting("CDS_MAX_BODY_MB", "20", "largest request body, in megabytes, also after decompression", _at_least_one),
-    Setting("CDS_BODY_DEADLINE_SECONDS", "10", "how long a client may take to send a request", _number(0.1, 120)),
+    Setting("CDS_BODY_DEADLINE_SECONDS", "10", "how long a client may take to send a request", _number(0.1, 25)),
     Setting("CDS_MAX_CALLS", "16", "calls each worker handles at once; more are answered 503", _at_least_one),
     Setting(
         "CDS_MODE", "live", "live, or silent: assesses, counts and logs, and answers no card", _one_of("live", "silent")

@@ -107,6 +107,22 @@ def test_slow_senders_do_not_take_every_thread(served: Served) -> None:
             connection.close()
 
 
+def test_clients_that_do_not_hang_up_hold_up_nobody(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "1") as one:
+        answered = [socket.create_connection(("127.0.0.1", one.port), timeout=20) for _ in range(10)]
+        try:
+            for connection in answered:
+                connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            time.sleep(0.3)
+            began = time.monotonic()
+            assert one.ask("GET", "/health/live")[0] == 200
+            assert time.monotonic() - began < 2
+            assert {answer(connection)[0] for connection in answered} == {200}
+        finally:
+            for connection in answered:
+                connection.close()
+
+
 def test_calls_beyond_the_limit_are_told_when_to_come_back(served: Served) -> None:
     held = [slow(served.port, GOOD, 50) for _ in range(12)]
     try:
@@ -295,7 +311,8 @@ def test_a_faulty_file_of_settings_is_named(tmp_path: Path, written: str | None,
         ("CDS_PUBLIC_URL", "ftp://x"), ("CDS_PUBLIC_URL", "https://a@b"), ("CDS_PUBLIC_URL", "https://x/?q"),
         ("CDS_CORS_ORIGINS", "https://x/path"), ("CDS_CORS_ORIGINS", "*"), ("CDS_JWT_ALGORITHMS", "HS256"),
         ("CDS_JWT_ALGORITHMS", "ES384,none"), ("CDS_JWT_ALGORITHMS", ""), ("CDS_DATABASE_URL", "mysql://x"),
-        ("CDS_BODY_DEADLINE_SECONDS", "nan"), ("CDS_BODY_DEADLINE_SECONDS", "0"), ("CDS_OPERATIONS_BIND", "9000"),
+        ("CDS_BODY_DEADLINE_SECONDS", "nan"), ("CDS_BODY_DEADLINE_SECONDS", "0"), ("CDS_BODY_DEADLINE_SECONDS", "26"),
+        ("CDS_OPERATIONS_BIND", "9000"),
         ("CDS_JWT_CLIENTS", "/nowhere/at/all"), ("CDS_MAX_CALLS", "0"), ("CDS_FHIR_DEADLINE_SECONDS", "61"),
     ],
 )  # fmt: skip
