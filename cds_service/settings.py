@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -223,6 +224,10 @@ SETTINGS = (
 )
 
 
+# Kubernetes tells every container of a service called "cds" or "cds-service" in these where it is.
+_OF_THE_PLATFORM = re.compile(
+    r"CDS_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)?)"
+)
 # The address of a database may hold a password.
 _HIDDEN = frozenset({"CDS_SECRET", "CDS_DATABASE_URL"})
 
@@ -272,7 +277,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check all settings. Raises SettingsError naming every faulty one."""
     environment = _with_file(os.environ if environment is None else environment)
     values: dict[str, Any] = {}
-    faults = []
+    faults = [_unknown(name) for name in sorted(environment) if _is_misspelt(name)]
     for setting in SETTINGS:
         try:
             values[setting.name] = setting.read(environment.get(setting.name, setting.default).strip())
@@ -313,6 +318,16 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def _is_misspelt(name: str) -> bool:
+    known = name == "CDS_SETTINGS" or any(name == setting.name for setting in SETTINGS)
+    return name.startswith("CDS_") and not known and not _OF_THE_PLATFORM.fullmatch(name)
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, [setting.name for setting in SETTINGS], 1)
+    return f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
 def _with_file(environment: Mapping[str, str]) -> Mapping[str, str]:
     """The environment over the file that CDS_SETTINGS names: TOML with the same names. Raises SettingsError."""
     path = environment.get("CDS_SETTINGS", "")
@@ -326,7 +341,7 @@ def _with_file(environment: Mapping[str, str]) -> Mapping[str, str]:
         raise SettingsError(f"CDS_SETTINGS is no TOML: {error}") from None
     unknown = sorted(set(written) - {setting.name for setting in SETTINGS})
     if unknown:
-        raise SettingsError(f"CDS_SETTINGS has names that are no setting: {', '.join(unknown)}")
+        raise SettingsError("CDS_SETTINGS: " + "; ".join(map(_unknown, unknown)))
     return {**{name: str(value) for name, value in written.items()}, **environment}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import shutil
 import signal
@@ -393,3 +394,29 @@ def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path) -> None:
 def test_what_is_kept_for_ever_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match=f"{name}.*36500"):
         read_settings({name: "800000"})
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("CDS_MODUS", "CDS_MODE"), ("CDS_AUHT", "CDS_AUTH"), ("CDS_FHIR_SERVER", "CDS_FHIR_SERVERS")]
+)
+def test_a_misspelt_setting_stops_the_start_and_names_the_one_that_was_meant(name: str, near: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is no setting; did you mean {near}\\?"):
+        read_settings({name: "SECRET-VALUE"})
+    with pytest.raises(SettingsError, match=r"CDS_ZZZZZZZZ is no setting$"):
+        read_settings({"CDS_ZZZZZZZZ": "SECRET-VALUE"})
+
+
+def test_what_a_platform_sets_for_its_containers_is_no_setting() -> None:
+    names = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8000_TCP", "PORT_8000_TCP_ADDR")
+    read_settings({f"CDS_{before}{name}": "tcp://10.0.0.1:8000" for before in ("", "SERVICE_") for name in names})
+
+
+def test_messages_of_the_server_itself_are_json_lines_too(tmp_path: Path) -> None:
+    with serving(tmp_path) as running:
+        children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text(encoding="ascii")
+        os.kill(int(children.split()[0]), signal.SIGKILL)
+        until = time.monotonic() + 15
+        while "SIGKILL" not in running.printed and time.monotonic() < until:
+            time.sleep(0.1)
+    (said,) = (line for line in running.printed.splitlines() if "SIGKILL" in line)
+    assert json.loads(said)["logger"] == "gunicorn.error"
