@@ -40,7 +40,7 @@ def call(service_id: str) -> Response:
     if passed:
         return _nothing_to_say(here)
     found = sort(hook.prefetch)
-    note(fhir=ask_for_the_rest(found, hook, templates, here.fhir))
+    note(fhir=ask_for_the_rest(found, hook, templates, here.fhir, tenant))
     source = ChartSource(settled(found), hook.patient_id, hook.encounter_id)
     dismissed = recall(here, tenant, hook.patient_id)
     outcome = assess(source, here.knowledge, here.reading, today, here.settings.policy, dismissed)
