@@ -168,8 +168,19 @@ def hostile_kinds() -> list[Kind]:
         Kind("unknown service", whole(body, path="/cds-services/no-such-service")),
         Kind("wrong content type", whole(body, media="text/plain")),
         Kind("10000 resources", whole(chart(10_000, twitching=True))),
+        Kind("17 MB of words", whole(gzip.compress(wordy()), more=packed)),
         Kind("20000 quiet resources", whole(chart(20_000, twitching=False))),
     ]  # fmt: skip
+
+
+def wordy() -> bytes:
+    """Conditions whose names are as long as a text may be: much to listen to, and small when it is packed."""
+    request = fixture("low-potassium")
+    entries = request["prefetch"]["conditions"]["entry"]
+    words = ("twitch no left right arm leg " * 3300)[:92_000]
+    named = {**entries[0]["resource"], "code": {"text": words}}
+    entries += [{"resource": {**named, "id": f"wordy-{number}"}} for number in range(190)]
+    return json.dumps(request).encode()
 
 
 def in_turn() -> Iterator[Kind]:

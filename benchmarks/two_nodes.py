@@ -59,6 +59,7 @@ http {{
         server 127.0.0.1:{a} max_fails=1 fail_timeout=2s;
         server 127.0.0.1:{b} max_fails=1 fail_timeout=2s;
         keepalive 8;
+        keepalive_timeout 5s;
     }}
     server {{
         listen 127.0.0.1:{port};

@@ -11,19 +11,31 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 
 from cds_service.errors import SettingsError
 from cds_service.network.servers import is_local
 from cds_service.settings import Settings, read_settings, state_folder
 from cds_service.web import create_app, metrics
+from cds_service.web.journal import JsonLines
 from cds_service.worker import Worker
 
 SPARE_THREADS = 16
+# How long an idle connection is kept. The proxy must give it up first (keepalive_timeout in deploy/nginx.conf):
+# a call on a connection that is closing at that moment is lost, and must not be sent twice.
+KEEP_SECONDS = 10
 # Names of glibc's malloc.h.
 _ARENA_MAX = -8
 _MMAP_THRESHOLD = -3
 
 log = logging.getLogger("cds_service")
+
+
+class Log(Logger):  # type: ignore[misc]
+    """gunicorn's own messages as JSON lines, like ours: of an exception only its class."""
+
+    def _set_handler(self, log: Any, output: Any, fmt: Any, stream: Any = None) -> None:
+        super()._set_handler(log, output, JsonLines(), stream)
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -36,8 +48,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         for name, value in self._options.items():
-            if name in self.cfg.settings:
-                self.cfg.set(name, value)
+            self.cfg.set(name, value)  # fails for one that gunicorn does not have
 
     def load(self) -> Flask:
         return self._load()
@@ -114,7 +125,9 @@ def serve(bind: str, workers: int, ready: Callable[[], None]) -> None:
         "chdir": str(state_folder()),
         "accesslog": None,
         "loglevel": "warning",
+        "logger_class": Log,
         "timeout": 30,
+        "keepalive": KEEP_SECONDS,
         "graceful_timeout": 20,
         "proc_name": "cds-service",
         # What callers write about proxies is believed of nobody: gunicorn would let a header SCRIPT_NAME move the path.

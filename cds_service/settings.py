@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -188,7 +189,7 @@ SETTINGS = (
     Setting("CDS_SECRET", "", "secret behind the uuids of cards; default: a new one at every start", _secret),
     Setting("CDS_TODAY", "", "evaluate as of this date instead of today (for trials)", _day),
     Setting("CDS_MAX_BODY_MB", "20", "largest request body, in megabytes, also after decompression", _at_least_one),
-    Setting("CDS_BODY_DEADLINE_SECONDS", "10", "how long a client may take to send a request", _number(0.1, 120)),
+    Setting("CDS_BODY_DEADLINE_SECONDS", "10", "how long a client may take to send a request", _number(0.1, 25)),
     Setting("CDS_MAX_CALLS", "16", "calls each worker handles at once; more are answered 503", _at_least_one),
     Setting(
         "CDS_MODE", "live", "live, or silent: assesses, counts and logs, and answers no card", _one_of("live", "silent")
@@ -223,6 +224,10 @@ SETTINGS = (
 )
 
 
+# Kubernetes tells every container of a service called "cds" or "cds-service" in these where it is.
+_OF_THE_PLATFORM = re.compile(
+    r"CDS_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)?)"
+)
 # The address of a database may hold a password.
 _HIDDEN = frozenset({"CDS_SECRET", "CDS_DATABASE_URL"})
 
@@ -272,7 +277,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check all settings. Raises SettingsError naming every faulty one."""
     environment = _with_file(os.environ if environment is None else environment)
     values: dict[str, Any] = {}
-    faults = []
+    faults = [_unknown(name) for name in sorted(environment) if _is_misspelt(name)]
     for setting in SETTINGS:
         try:
             values[setting.name] = setting.read(environment.get(setting.name, setting.default).strip())
@@ -313,6 +318,16 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def _is_misspelt(name: str) -> bool:
+    known = name == "CDS_SETTINGS" or any(name == setting.name for setting in SETTINGS)
+    return name.startswith("CDS_") and not known and not _OF_THE_PLATFORM.fullmatch(name)
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, [setting.name for setting in SETTINGS], 1)
+    return f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
 def _with_file(environment: Mapping[str, str]) -> Mapping[str, str]:
     """The environment over the file that CDS_SETTINGS names: TOML with the same names. Raises SettingsError."""
     path = environment.get("CDS_SETTINGS", "")
@@ -326,7 +341,7 @@ def _with_file(environment: Mapping[str, str]) -> Mapping[str, str]:
         raise SettingsError(f"CDS_SETTINGS is no TOML: {error}") from None
     unknown = sorted(set(written) - {setting.name for setting in SETTINGS})
     if unknown:
-        raise SettingsError(f"CDS_SETTINGS has names that are no setting: {', '.join(unknown)}")
+        raise SettingsError("CDS_SETTINGS: " + "; ".join(map(_unknown, unknown)))
     return {**{name: str(value) for name, value in written.items()}, **environment}
 
 

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from gunicorn import util
 from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -23,6 +24,8 @@ log = logging.getLogger("cds_service")
 
 # A client that reads its answer too slowly is given up after this.
 SEND_SECONDS = 30.0
+# A client that has its answer and does not hang up is hung up on after this.
+LINGER_SECONDS = 1.0
 
 
 class TimedSocket:
@@ -38,8 +41,13 @@ class TimedSocket:
         return getattr(self._socket, name)
 
     def recv(self, size: int) -> bytes:
-        """What has arrived. Past the deadline: an end of data in the head, TimeoutError in the body."""
-        left = self._until - time.monotonic()
+        """What has arrived. Past the deadline: an end of data in the head, TimeoutError in the body.
+
+        Whoever asks may have set a timeout of their own: the one that ends first counts.
+        """
+        theirs, left = self._socket.gettimeout(), self._until - time.monotonic()
+        if theirs is not None and theirs < left:
+            return bytes(self._socket.recv(size))
         try:
             if left <= 0:
                 raise TimeoutError
@@ -51,7 +59,16 @@ class TimedSocket:
                 raise
             return b""
         finally:
-            self._socket.settimeout(SEND_SECONDS)
+            self._socket.settimeout(SEND_SECONDS if theirs is None else theirs)
+
+    def setblocking(self, flag: bool) -> None:
+        """As the socket does it; of no effect on one that was hung up on."""
+        if self._socket.fileno() >= 0:
+            self._socket.setblocking(flag)
+
+    def hang_up(self) -> None:
+        """Let the client read its answer to the end, for a moment."""
+        util.close_graceful(self._socket, LINGER_SECONDS)
 
     def restart(self, seconds: float) -> None:
         """A kept-alive connection begins its next request."""
@@ -85,7 +102,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             conn.sock.restart(self.seconds)
         else:
             conn.sock = TimedSocket(conn.sock, self.seconds)
-        return super().handle(conn)
+        kept = super().handle(conn)
+        if not kept:
+            conn.sock.hang_up()  # here: gunicorn waits for clients in its main loop, which serves all the others
+        return kept
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         conn.sock.head_is_read = True

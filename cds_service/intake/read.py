@@ -12,7 +12,7 @@ from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.spans import Span
 from cds_service.errors import Fault, RequestError, UnreadableError
 from cds_service.intake.prefetch import Prefetched
-from cds_service.intake.resources import READERS, About, courses
+from cds_service.intake.resources import READERS, About, Attention, courses
 from cds_service.intake.shape import (
     Json,
     belongs_to,
@@ -79,6 +79,7 @@ class Reader:
 
     def _forget(self) -> None:
         self.gaps, self.others, self._other_conditions = {}, 0, 0
+        self.about = replace(self.about, attention=Attention())
 
     def _assemble(self, entries: list[Entry]) -> Chart:
         known = [e for e in map(self._as_of, entries) if e is not None]
@@ -112,7 +113,9 @@ class Reader:
             try:
                 if not self._is_ours(raw, kind) or not wanted(raw, kind):  # type: ignore[operator]
                     continue
-                yield from read(raw, self.about)
+                for entry in read(raw, self.about):
+                    self.about.attention.give(entry.texts)  # in them phrases are looked for
+                    yield entry
             except UnreadableError:
                 self._gap(kind, "a resource could not be read")
 

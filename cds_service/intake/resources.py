@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from cds_service import units
@@ -28,7 +28,7 @@ from cds_service.clinical.chart import (
 )
 from cds_service.clinical.gate import TWITCHING_WORDS
 from cds_service.clinical.spans import Span
-from cds_service.errors import UnreadableError
+from cds_service.errors import Fault, RequestError, UnreadableError
 from cds_service.intake.shape import (
     Json,
     coded,
@@ -51,6 +51,23 @@ _ENDED = frozenset({"inactive", "remission", "resolved"})
 # Roles that tell a neighbouring thing: words may still be read beside such a code.
 _BROADER = frozenset({"broader", "related", "differential", "category", "approximate", "generic"})
 _TEXT_LENGTH = 2000  # longer notes are cut before phrases are looked for
+# Words cost more than anything else in a chart. No record says so much: 2000 examinations in words say half of it.
+MOST_WORDS = 2_000_000  # characters
+SHORT_NAME = 200  # characters; thousands of results have a name, and names of usual length do not count
+
+
+@dataclass
+class Attention:
+    """How many characters of one chart may still be listened to."""
+
+    left: int = MOST_WORDS
+
+    def give(self, texts: Iterable[str], free: int = 0) -> None:
+        """Raises RequestError 413 when it is too much, whatever the order of the resources."""
+        self.left -= max(0, sum(map(len, texts)) - free)
+        if self.left < 0:
+            fault = Fault("prefetch", f"holds more than {MOST_WORDS} characters of text", "ask with narrower queries")
+            raise RequestError(413, fault, code="too-long")
 
 
 @dataclass(frozen=True)
@@ -61,6 +78,7 @@ class About:
     encounter_id: str = ""
     born: Span | None = None
     medications: dict[str, Json] | None = None  # Medication resources by id
+    attention: Attention = field(default_factory=Attention)
 
 
 def _matches(codings: list[tuple[str, str]], reading: Reading) -> tuple[Match, ...]:
@@ -131,6 +149,8 @@ def read_condition(raw: Json, about: About) -> Iterator[Entry]:
     if verification == "entered-in-error":
         return
     codings, title, wordings = coded(raw, "code")
+    note = tuple(text(n, "text") for n in elements(raw, "note"))
+    about.attention.give((*wordings, *note), free=SHORT_NAME)
     own = _matches(codings, about.reading)
     codes = _with_twitching(own, wordings, about.reading)
     recorded, onset = span(raw, "recordedDate"), _onset(raw, about)
@@ -140,7 +160,6 @@ def read_condition(raw: Json, about: About) -> Iterator[Entry]:
     if not codes and not texts:
         return
     _, severity, _ = coded(raw, "severity")
-    note = tuple(text(n, "text") for n in elements(raw, "note"))
     yield Problem(
         reference=_ref(raw),
         title=title or _named(codings) or "unnamed problem",
@@ -215,6 +234,7 @@ def _result(
     codings, title, wordings = coded(part, "code")
     own = _matches(codings, reading)
     value_codings, value_title, value_words = coded(part, "valueCodeableConcept")
+    about.attention.give((*wordings, *value_words, *parent_words), free=SHORT_NAME)  # of each part, each time
     value_codes = _matches(value_codings, reading)
     value_text = (text(part, "valueString") or value_title)[:_TEXT_LENGTH]
     value = _quantity(part)
@@ -638,6 +658,7 @@ def read_encounter(raw: Json, about: About) -> Iterator[Entry]:
     wordings.append(text(element(raw, "serviceProvider"), "display"))
     for reason in elements(raw, "reasonCode"):
         codings, _, named = coded({"c": reason}, "c")
+        about.attention.give(named, free=SHORT_NAME)
         found = _with_twitching(_matches(codings, reading), named, reading)
         codes += [m for m in found if m.concept in reading.gate.all_concepts]
     held = element(raw, "period")

@@ -15,7 +15,7 @@ class _Record:
 
 
 class Circuit:
-    """Counts hook calls that a server failed entirely, one after the other, for this process.
+    """Counts hook calls that a server failed entirely, one after the other, for this process and one asker.
 
     After ``most`` of them nothing is asked for ``pause`` seconds; then one call may try again, and
     the others wait for what it finds.

@@ -88,18 +88,21 @@ class FhirAccess:
         # The operator's own authorities, from SSL_CERT_FILE, or those of certifi.
         self._context = context or (_system_authorities() if servers else None)
 
-    def ask(self, server: FhirServer, questions: Sequence[Question], token: str = "") -> tuple[Answer, ...]:
-        """An answer to each question, in their order, before the deadline."""
-        base = str(server.base)
-        if not self.circuit.may_ask(base):
+    def ask(
+        self, server: FhirServer, questions: Sequence[Question], token: str = "", asker: str = ""
+    ) -> tuple[Answer, ...]:
+        """An answer to each question, in their order, before the deadline.
+
+        ``asker``: the client on whose behalf. What it makes a server fail is no reason to leave others without.
+        """
+        way = f"{server.base} {asker}"
+        if not self.circuit.may_ask(way):
             return tuple(Answer(question, unanswered=Reason.LEFT_ALONE) for question in questions)
         answers = self._ask(server, questions, token)
-        if any(answer.unanswered and answer.unanswered.is_failure_of_server for answer in answers) and not any(
-            answer.pages for answer in answers
-        ):
-            self.circuit.failed(base)
-        else:
-            self.circuit.answered(base)
+        if _is_alive(answers):
+            self.circuit.answered(way)
+        elif _is_down(answers):
+            self.circuit.failed(way)
         return _within(answers, self.limits.resources)
 
     def _ask(self, server: FhirServer, questions: Sequence[Question], token: str) -> tuple[Answer, ...]:
@@ -133,6 +136,21 @@ class FhirAccess:
         except UnansweredError as error:
             return Answer(question, tuple(pages), error.reason)
         return Answer(question, tuple(pages))
+
+
+def _is_alive(answers: Sequence[Answer]) -> bool:
+    """Whether the server answered something, be it a refusal."""
+    return any(a.pages or (a.unanswered and not a.unanswered.is_failure_of_server) for a in answers)
+
+
+def _is_down(answers: Sequence[Answer]) -> bool:
+    """Whether a server that answered nothing has failed as a whole.
+
+    A client chooses the links it sends, and one search may fail in a server that is well: neither says so. No
+    connection, or no answer in time, does.
+    """
+    own = [answer.unanswered for answer in answers if answer.question.next_link is None]
+    return len(own) > 1 or bool({Reason.CONNECTION, Reason.TIMED_OUT}.intersection(own))
 
 
 def _first(base: Place, question: Question) -> Place:

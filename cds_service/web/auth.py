@@ -15,7 +15,8 @@ from cds_service.web import metrics
 from cds_service.web.answers import json_response
 from cds_service.web.caller import ANYBODY, Caller, Reason, Replays, StoreUnreachableError, UnauthenticatedError
 from cds_service.web.calls import note
-from cds_service.web.journal import fields
+from cds_service.web.journal import fields, pseudonym
+from cds_service.web.state import state
 
 log = logging.getLogger("cds_service")
 
@@ -96,6 +97,8 @@ def register_authentication(app: Flask, authenticator: Authenticator) -> None:
         # Browsers ask with OPTIONS first and send no token with it; health and metrics tell of no patient.
         open_to_all = request.method == "OPTIONS" or request.blueprint == "health"
         g.caller = ANYBODY if open_to_all else authenticator(request)
+        if not open_to_all:
+            note(tenant=pseudonym(state().settings.secret, g.caller.key))
         metrics.AUTH.labels("known" if g.caller != ANYBODY else "open").inc()
 
     app.before_request(know_the_caller)

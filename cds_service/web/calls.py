@@ -67,15 +67,14 @@ def _counted(response: Response) -> Response:
         response.headers.setdefault("Retry-After", str(RETRY_AFTER))
     if request.blueprint != _OPERATIONS:
         here = state()
-        line = fields(
-            endpoint=endpoint,
-            status=response.status_code,
-            content=here.knowledge.version,
-            date=here.settings.today().isoformat(),
-            milliseconds=round(seconds * 1000, 1),
-            **g.get("noted", {}),
-        )
-        log.info("call", extra=line)
+        line = {
+            "endpoint": endpoint,
+            "status": response.status_code,
+            "content": here.knowledge.version,
+            "date": here.settings.today().isoformat(),  # of an assessment: the one that was noted
+            "milliseconds": round(seconds * 1000, 1),
+        }
+        log.info("call", extra=fields(**line | g.get("noted", {})))
     return response
 
 

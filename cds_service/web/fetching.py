@@ -32,7 +32,7 @@ def fhir_access(settings: Settings) -> FhirAccess:
 
 
 def ask_for_the_rest(
-    found: Prefetched, hook: HookRequest, templates: Mapping[str, str], access: FhirAccess
+    found: Prefetched, hook: HookRequest, templates: Mapping[str, str], access: FhirAccess, asker: str = ""
 ) -> dict[str, int]:
     """Fetch the queries that the client has answered in no way, and the pages that follow those it sent.
 
@@ -56,7 +56,7 @@ def ask_for_the_rest(
     if not questions:
         return {}
     token = hook.authorization.access_token if hook.authorization else ""
-    answers = access.ask(server, questions, token)
+    answers = access.ask(server, questions, token, asker)
     outcomes = _counted(answers)
     _sort_in(answers[: len(missing)], found)
     for page, answer in zip(pages, answers[len(missing) :], strict=True):

@@ -30,19 +30,20 @@ def call(service_id: str) -> Response:
     """Answer one call of a service."""
     here = state()
     body = hook_body(service_id)
-    templates = wanted_templates(here.settings.today(), here.settings.prefetch)
+    today = here.settings.today()
+    note(date=today.isoformat())
+    templates = wanted_templates(today, here.settings.prefetch)
     passed = passed_over(body, templates, here.reading)
     hook = passed or read_envelope(decode(body))
     tenant = caller().key
-    who = {"user": pseudonym(here.settings.secret, hook.user_id), "tenant": pseudonym(here.settings.secret, tenant)}
-    note(hook_instance=hook.hook_instance, **who)
+    note(hook_instance=hook.hook_instance, user=pseudonym(here.settings.secret, hook.user_id))
     if passed:
         return _nothing_to_say(here)
     found = sort(hook.prefetch)
-    note(fhir=ask_for_the_rest(found, hook, templates, here.fhir))
+    note(fhir=ask_for_the_rest(found, hook, templates, here.fhir, tenant))
     source = ChartSource(settled(found), hook.patient_id, hook.encounter_id)
     dismissed = recall(here, tenant, hook.patient_id)
-    outcome = assess(source, here.knowledge, here.reading, here.settings.today(), here.settings.policy, dismissed)
+    outcome = assess(source, here.knowledge, here.reading, today, here.settings.policy, dismissed)
     issuer = Issuer(here.settings.secret, tenant, intent=here.settings.policy.order_intent)
     recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)
     cards = write_cards(outcome.assessment, recipient, issuer, here.reading.codes)

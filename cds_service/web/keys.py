@@ -26,6 +26,7 @@ KEEP_SECONDS = 600  # a key that its owner withdraws is believed for this long
 STALE_SECONDS = 3600  # and for this long when the key server cannot be asked
 RETRY_SECONDS = 30  # however many unknown kids come in, a key server is asked once in this time
 FETCH_SECONDS = 3.0
+MOST_FETCHES = 3  # at once, when earlier ones hang: for longer than FETCH_SECONDS nobody waits for them
 MOST_BYTES = 256 * 1024
 MOST_KEYS = 100
 LONGEST_NAME = 256
@@ -140,7 +141,7 @@ class FetchedKeys:
         self._held: _Held | None = None
         self._asked: float | None = None
         self._failed = False
-        self._asking: threading.Thread | None = None
+        self._asking: list[threading.Thread] = []  # those that have not ended, the newest last
 
     def key(self, kid: str) -> Key:
         """The key of that name, asking the key server only when what is held does not answer it."""
@@ -160,22 +161,28 @@ class FetchedKeys:
     def _ask(self) -> None:
         """Ask the key server unless that was done lately, and wait for its answer for a bounded time."""
         with self._lock:
-            idle = self._asking is None or not self._asking.is_alive()
-            if idle and (self._asked is None or self._clock() - self._asked >= RETRY_SECONDS):
+            self._asking = [thread for thread in self._asking if thread.is_alive()]
+            due = self._asked is None or self._clock() - self._asked >= RETRY_SECONDS
+            if due and len(self._asking) < MOST_FETCHES:
                 self._asked = self._clock()
-                self._asking = threading.Thread(target=self._refresh, daemon=True)
-                self._asking.start()
-            asking, asked = self._asking, self._asked
-        if asking is not None and asked is not None:
-            asking.join(max(0.0, asked + FETCH_SECONDS - self._clock()))
+                self._asking.append(threading.Thread(target=self._refresh, args=(self._asked,), daemon=True))
+                self._asking[-1].start()
+            asking, asked = self._asking[-1:], self._asked
+        for newest in asking:
+            newest.join(max(0.0, (asked or 0.0) + FETCH_SECONDS - self._clock()))
 
-    def _refresh(self) -> None:
+    def _refresh(self, asked: float) -> None:
+        keys = None
         try:
-            self._held = _Held(_readable(self._fetch(self._address)), self._clock())
-            self._failed = False
+            keys = _readable(self._fetch(self._address))
         except Exception as error:  # whatever a key server does, keys are merely unavailable
-            self._failed = True
             log.warning("keys not fetched kind=%s", type(error).__name__)
+        with self._lock:
+            if self._held is not None and self._held.since > asked:
+                return  # a fetch that hung for long: a later one has answered
+            self._failed = keys is None
+            if keys is not None:
+                self._held = _Held(keys, asked)
 
 
 def _readable(body: bytes) -> Mapping[str, Key]:

@@ -25,6 +25,7 @@ from cds_service.web.tables import dismissals, feedback, replays
 log = logging.getLogger("cds_service")
 
 _A_DAY = 24 * 60 * 60
+_LATEST_OVERRIDE = timedelta(days=400)  # longer than any card is set aside
 _REST = 5.0  # seconds without a question about dismissals after one has failed
 
 
@@ -173,7 +174,10 @@ class Store:
         with self._writing() as connection:
             connection.execute(delete(feedback).where(feedback.c.received_at < now - self._keep_feedback))
             connection.execute(update(feedback).where(old_comment).values(comment=None))
-            connection.execute(delete(dismissals).where(dismissals.c.expires < now))
+            accepted = dismissals.c.expires <= dismissals.c.since
+            connection.execute(delete(dismissals).where(dismissals.c.expires < now, ~accepted))
+            # An override that arrives late must still find the acceptance that came after it.
+            connection.execute(delete(dismissals).where(dismissals.c.since < now - _LATEST_OVERRIDE, accepted))
             # An hour of grace: nodes and clients do not agree on the time.
             connection.execute(delete(replays).where(replays.c.expires < int(now.timestamp()) - 3600))
         self._tidied_at = time.monotonic()

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from cds_service.intake.prefetch import gather, whole_record
+from cds_service.intake.read import Reader
+from cds_service.intake.resources import MOST_WORDS
 from cds_service.settings import read_settings
 from cds_service.web import create_app
 from tests.conftest import FIXTURES, TODAY
@@ -150,6 +153,76 @@ def test_hostile_text_costs_what_its_length_costs() -> None:
 
     _seconds(with_text(50))
     assert _seconds(with_text(2000)) < 100 * max(_seconds(with_text(100)), 0.01)
+
+
+def _answers(body: Any, items: int, answers: int, words: str) -> Any:
+    item = {"linkId": "x", "text": words, "answer": [{"valueBoolean": True}] * answers}
+    subject = {"reference": f"Patient/{patient(body)}"}
+    form = {"resourceType": "QuestionnaireResponse", "status": "completed", "authored": "2026-06-01"}
+    return form | {"id": "form", "subject": subject, "item": [item] * items}
+
+
+def _wordy_conditions(body: Any, count: int, words: str) -> list[Any]:
+    pattern = conditions(body)[0]
+    return [{**pattern, "id": f"c{number}", "code": {"text": words}} for number in range(count)]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(
+    ("key", "wordy"),
+    [
+        pytest.param("conditions", lambda b: _wordy_conditions(b, 25, "left arm no " * 7600), id="long names"),
+        pytest.param("conditions", lambda b: _wordy_conditions(b, 4000, "blood pressure " * 40), id="many names"),
+        pytest.param("answers", lambda b: [_answers(b, 1, 50, "left arm no " * 7600)], id="one question, many answers"),
+        pytest.param(
+            "findings",
+            lambda b: [
+                observation(b, "o", 1, code={"text": "twitch arm " * 8000}, component=[{"code": {"text": "x"}}] * 50)
+            ],
+            id="one name, many parts",
+        ),
+    ],
+)
+def test_more_words_than_any_record_has_are_refused(key: str, wordy: Any, backwards: bool) -> None:
+    body = request()
+    entries = bundle(*wordy(body))["entry"]
+    body["prefetch"][key]["entry"] = (body["prefetch"][key]["entry"] + entries)[:: -1 if backwards else 1]
+    answer = call(body)
+    assert answer.status_code == 413
+    assert "characters of text" in answer.json["issue"][0]["diagnostics"]
+
+
+def test_a_chart_of_2000_resources_may_be_as_wordy_as_charts_are() -> None:
+    body = request()
+    said = "Power 5/5 throughout, reflexes normal and symmetrical, no wasting seen. " * 4
+    exams = [observation(body, f"o{n}", 0, code={"text": "Examination"}, valueString=said) for n in range(700)]
+    for exam in exams:
+        del exam["valueQuantity"]
+    body["prefetch"]["findings"]["entry"] += bundle(*exams)["entry"]
+    many = _wordy_conditions(body, 650, "Generalised weakness of the left arm and of the left leg, under review")
+    body["prefetch"]["conditions"]["entry"] += bundle(*many)["entry"]
+    body["prefetch"]["answers"] = bundle(_answers(body, 650, 1, "Have you noticed any weakness of your arms lately?"))
+    assert call(body).status_code == 200
+
+
+def _spent(found: Any, identity: str, compiled: Any) -> int:
+    reader = Reader(found, identity, "", compiled[1], TODAY)
+    reader.chart(compiled[0])
+    return MOST_WORDS - reader.about.attention.left
+
+
+def test_no_fixture_comes_near_the_limit_of_words(knowledge: Any, reading: Any) -> None:
+    spent = []
+    for file in FIXTURES.glob("r*/*.json"):  # records and requests
+        read = json.loads(file.read_bytes())
+        if "prefetch" in read:
+            found, identity = gather(read["prefetch"]), read["context"]["patientId"]
+        else:
+            found = whole_record(read)
+            identity = found.of("Patient")[0]["id"]
+        spent.append(_spent(found, identity, (knowledge, reading)))
+    assert len(spent) > 50
+    assert max(spent) < MOST_WORDS / 1000
 
 
 def test_words_of_a_record_are_no_markup_on_a_card() -> None:

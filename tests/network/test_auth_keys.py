@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,16 @@ import pytest
 
 from cds_service.web import keys
 from cds_service.web.caller import Reason, UnauthenticatedError
-from cds_service.web.keys import FETCH_SECONDS, KEEP_SECONDS, MOST_BYTES, RETRY_SECONDS, STALE_SECONDS, FetchedKeys
+from cds_service.web.keys import (
+    FETCH_SECONDS,
+    KEEP_SECONDS,
+    MOST_BYTES,
+    MOST_FETCHES,
+    RETRY_SECONDS,
+    STALE_SECONDS,
+    FetchedKeys,
+    Key,
+)
 from tests.network.applications import SERVICE, by_token
 from tests.network.key_server import KeyServer, key_server
 from tests.network.signing import ISSUER, Draft, bearer, private_jwk, private_key, public_jwk
@@ -158,6 +167,56 @@ def test_nobody_waits_longer_than_said_for_a_fetch_that_hangs(monkeypatch: pytes
     while held._held is None and time.monotonic() < until:
         time.sleep(0.01)
     assert held.key("first").kid == "first"
+
+
+def test_a_fetch_that_hangs_does_not_keep_later_ones_away(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "FETCH_SECONDS", 0.0)
+    let_go, asked = threading.Event(), []
+    whole = json.dumps({"keys": [public_jwk("first")]}).encode()
+
+    def hang_once(address: str) -> bytes:
+        asked.append(address)
+        if len(asked) == 1:
+            let_go.wait(20)
+            raise ConnectionResetError
+        return whole
+
+    held = FetchedKeys("https://keys.example.org", hang_once, clock)
+    assert refusal(held, "first") is Reason.KEYS_UNAVAILABLE
+    clock.now += RETRY_SECONDS
+    found = _eventually(lambda: held.key("first"))
+    assert (found.kid, len(asked)) == ("first", 2)
+    let_go.set()
+    for thread in held._asking:
+        thread.join(10)
+    assert refusal(held, "second") is Reason.KEY  # what the old one found out counts no more
+
+
+def test_fetches_that_hang_are_few(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "FETCH_SECONDS", 0.0)
+    let_go, asked = threading.Event(), []
+
+    def hang(address: str) -> bytes:
+        asked.append(address)
+        let_go.wait(20)
+        raise ConnectionResetError
+
+    held = FetchedKeys("https://keys.example.org", hang, clock)
+    for _ in range(10):
+        refusal(held, "first")
+        clock.now += RETRY_SECONDS
+    assert len(asked) == MOST_FETCHES
+    let_go.set()
+
+
+def _eventually(ask: Callable[[], Key]) -> Key:
+    until = time.monotonic() + 10
+    while True:
+        try:
+            return ask()
+        except UnauthenticatedError:
+            assert time.monotonic() < until
+            time.sleep(0.01)
 
 
 # ---------------------------------------------------------------- what a key server may answer

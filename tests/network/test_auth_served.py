@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,14 @@ def test_two_authorization_headers_are_refused(clinic: Clinic) -> None:
         request = f"GET {SERVICE} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}{header}\r\n"
         connection.sendall(request.encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize(("length", "status"), [(7169, 401), (8000, 401), (9000, 431)])
+def test_an_oversized_token_is_refused(clinic: Clinic, length: int, status: int) -> None:
+    before = clinic.served.printed.count('"auth":"oversized"')
+    assert clinic.served.ask("POST", SERVICE, BODY, **JSON, **bearer("x" * length))[0] == status
+    time.sleep(0.2)
+    assert clinic.served.printed.count('"auth":"oversized"') - before == (status == 401)
 
 
 def test_a_page_asks_before_it_sends_its_token(clinic: Clinic) -> None:

@@ -9,10 +9,12 @@ import pytest
 from cds_service.errors import RequestError
 from cds_service.intake.envelope import HookRequest
 from cds_service.intake.prefetch import Prefetched, settled, sort
-from cds_service.network.fetch import FhirAccess, Limits
+from cds_service.network.connection import Reason
+from cds_service.network.fetch import FhirAccess, Limits, Question
 from cds_service.network.servers import read_servers
 from cds_service.web.fetching import ask_for_the_rest
 from tests.network.fhir_server import fhir_serving
+from tests.served import free_port
 
 TEMPLATES = {
     "patient": "Patient/{{context.patientId}}",
@@ -94,3 +96,48 @@ def test_one_resource_of_another_patient_is_not_taken_for_the_patient() -> None:
     with pytest.raises(RequestError) as refused:
         gathered({"patient": one("Procedure")})
     assert refused.value.status == 412
+
+
+# ---------------------------------------------------------------- when a server is left alone
+
+
+def outcomes(access: FhirAccess, *questions: Question, asker: str = "a") -> list[Reason | None]:
+    return [answer.unanswered for answer in access.ask(access.servers[0], questions, asker=asker)]
+
+
+def own(key: str) -> Question:
+    return Question(key, f"{key}?patient=p1")
+
+
+def test_links_of_a_client_that_fail_leave_the_server_in_use() -> None:
+    with fhir_serving() as fhir:
+        fhir.misbehave["Device"] = "500"
+        access = FhirAccess(read_servers(fhir.base), Limits(deadline=2))
+        for _ in range(6):
+            failed = outcomes(access, *(Question("devices", next_link=f"{fhir.base}/Device?page={n}") for n in (1, 2)))
+            assert failed == [Reason.SERVER_ERROR] * 2
+        assert outcomes(access, own("Procedure")) == [None]
+
+
+def test_one_search_that_fails_leaves_the_server_in_use() -> None:
+    with fhir_serving() as fhir:
+        fhir.misbehave["Device"] = "500"
+        access = FhirAccess(read_servers(fhir.base), Limits(deadline=2))
+        assert [outcomes(access, own("Device")) for _ in range(6)] == [[Reason.SERVER_ERROR]] * 6
+        assert outcomes(access, own("Procedure")) == [None]
+
+
+def test_a_server_that_fails_for_one_client_is_still_asked_for_others() -> None:
+    with fhir_serving() as fhir:
+        fhir.misbehave |= {"Device": "500", "Procedure": "500"}
+        access = FhirAccess(read_servers(fhir.base), Limits(deadline=2))
+        both = own("Device"), own("Procedure")
+        assert [outcomes(access, *both) for _ in range(6)][4:] == [[Reason.SERVER_ERROR] * 2, [Reason.LEFT_ALONE] * 2]
+        fhir.behave()
+        assert outcomes(access, *both, asker="b") == [None, None]
+        assert outcomes(access, *both) == [Reason.LEFT_ALONE] * 2
+
+
+def test_a_server_that_cannot_be_reached_is_left_alone() -> None:
+    access = FhirAccess(read_servers(f"http://127.0.0.1:{free_port()}/fhir"), Limits(deadline=2))
+    assert [outcomes(access, own("Device")) for _ in range(6)][4:] == [[Reason.CONNECTION], [Reason.LEFT_ALONE]]

@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -246,3 +247,31 @@ def test_a_body_beyond_the_limit_is_refused(site: Site) -> None:
     connection.endheaders()
     assert connection.getresponse().status == 413
     connection.close()
+
+
+def test_an_idle_connection_to_the_service_outlives_what_the_proxy_keeps(site: Site) -> None:
+    delivered = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+    kept = int(re.findall(r"keepalive_timeout (\d+)s;", delivered)[0])
+    connection = http.client.HTTPConnection("127.0.0.1", site.service_port, timeout=30)
+    for _ in range(2):
+        connection.request("GET", "/cds-services", headers={SUBJECT: "CN=ehr"})
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 200
+        assert connection.sock is not None  # it was kept
+        opened = connection.sock.fileno()
+        time.sleep(kept + 2)  # as long as the proxy keeps it, and the times of both pollers
+        connection.sock.settimeout(0.1)
+        with pytest.raises(TimeoutError):  # not closed by the service
+            connection.sock.recv(1)
+        connection.sock.settimeout(30)
+        assert connection.sock.fileno() == opened
+    connection.close()
+
+
+def test_calls_after_a_pause_are_answered(site: Site) -> None:
+    for pause in (1.9, 2.1, 5.1):
+        with ThreadPoolExecutor(8) as threads:
+            asked = [threads.submit(site.ask, "GET", "/cds-services", None, site.client) for _ in range(8)]
+            assert [one.result()[0] for one in asked] == [200] * 8
+        time.sleep(pause)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import shutil
 import signal
@@ -105,6 +106,22 @@ def test_slow_senders_do_not_take_every_thread(served: Served) -> None:
     finally:
         for connection in held:
             connection.close()
+
+
+def test_clients_that_do_not_hang_up_hold_up_nobody(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "1") as one:
+        answered = [socket.create_connection(("127.0.0.1", one.port), timeout=20) for _ in range(10)]
+        try:
+            for connection in answered:
+                connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            time.sleep(0.3)
+            began = time.monotonic()
+            assert one.ask("GET", "/health/live")[0] == 200
+            assert time.monotonic() - began < 2
+            assert {answer(connection)[0] for connection in answered} == {200}
+        finally:
+            for connection in answered:
+                connection.close()
 
 
 def test_calls_beyond_the_limit_are_told_when_to_come_back(served: Served) -> None:
@@ -295,7 +312,8 @@ def test_a_faulty_file_of_settings_is_named(tmp_path: Path, written: str | None,
         ("CDS_PUBLIC_URL", "ftp://x"), ("CDS_PUBLIC_URL", "https://a@b"), ("CDS_PUBLIC_URL", "https://x/?q"),
         ("CDS_CORS_ORIGINS", "https://x/path"), ("CDS_CORS_ORIGINS", "*"), ("CDS_JWT_ALGORITHMS", "HS256"),
         ("CDS_JWT_ALGORITHMS", "ES384,none"), ("CDS_JWT_ALGORITHMS", ""), ("CDS_DATABASE_URL", "mysql://x"),
-        ("CDS_BODY_DEADLINE_SECONDS", "nan"), ("CDS_BODY_DEADLINE_SECONDS", "0"), ("CDS_OPERATIONS_BIND", "9000"),
+        ("CDS_BODY_DEADLINE_SECONDS", "nan"), ("CDS_BODY_DEADLINE_SECONDS", "0"), ("CDS_BODY_DEADLINE_SECONDS", "26"),
+        ("CDS_OPERATIONS_BIND", "9000"),
         ("CDS_JWT_CLIENTS", "/nowhere/at/all"), ("CDS_MAX_CALLS", "0"), ("CDS_FHIR_DEADLINE_SECONDS", "61"),
     ],
 )  # fmt: skip
@@ -376,3 +394,29 @@ def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path) -> None:
 def test_what_is_kept_for_ever_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match=f"{name}.*36500"):
         read_settings({name: "800000"})
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("CDS_MODUS", "CDS_MODE"), ("CDS_AUHT", "CDS_AUTH"), ("CDS_FHIR_SERVER", "CDS_FHIR_SERVERS")]
+)
+def test_a_misspelt_setting_stops_the_start_and_names_the_one_that_was_meant(name: str, near: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is no setting; did you mean {near}\\?"):
+        read_settings({name: "SECRET-VALUE"})
+    with pytest.raises(SettingsError, match=r"CDS_ZZZZZZZZ is no setting$"):
+        read_settings({"CDS_ZZZZZZZZ": "SECRET-VALUE"})
+
+
+def test_what_a_platform_sets_for_its_containers_is_no_setting() -> None:
+    names = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8000_TCP", "PORT_8000_TCP_ADDR")
+    read_settings({f"CDS_{before}{name}": "tcp://10.0.0.1:8000" for before in ("", "SERVICE_") for name in names})
+
+
+def test_messages_of_the_server_itself_are_json_lines_too(tmp_path: Path) -> None:
+    with serving(tmp_path) as running:
+        children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text(encoding="ascii")
+        os.kill(int(children.split()[0]), signal.SIGKILL)
+        until = time.monotonic() + 15
+        while "SIGKILL" not in running.printed and time.monotonic() < until:
+            time.sleep(0.1)
+    (said,) = (line for line in running.printed.splitlines() if "SIGKILL" in line)
+    assert json.loads(said)["logger"] == "gunicorn.error"

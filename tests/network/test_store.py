@@ -151,6 +151,24 @@ def test_a_retry_does_not_prolong(store: Store) -> None:
     assert not store.is_set_aside("tenant", 7)
 
 
+@pytest.mark.parametrize("tidied", [False, True])
+def test_an_override_that_arrives_late_does_not_hide_what_was_accepted_after_it(store: Store, tidied: bool) -> None:
+    store.record([accept("one", NOON)])
+    store._clock.forward(days=2)  # type: ignore[attr-defined]
+    if tidied:
+        store.tidy()
+    store.record([override("two", at=NOON - timedelta(minutes=5))])
+    assert not store.is_set_aside("tenant", 7)
+
+
+def test_an_acceptance_is_forgotten_when_no_override_can_come_before_it_any_more(store: Store) -> None:
+    store.record([accept("one", NOON)])
+    store._clock.forward(days=401)  # type: ignore[attr-defined]
+    store.tidy()
+    with store._engine().connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM dismissals")).scalar() == 0
+
+
 def test_late_feedback_keeps_a_card_away_from_the_day_of_the_override(store: Store) -> None:
     store.record([override("one", days=30, at=NOON - timedelta(days=31))])
     assert not store.is_set_aside("tenant", 7)

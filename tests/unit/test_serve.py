@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from flask import Flask
+from gunicorn.config import Config
+
+from cds_service.serve import Log, Server
 
 # Eight threads hold memory at once; malloc itself then says how many arenas they took it from.
 _ARENAS = """
@@ -47,3 +52,20 @@ def _arenas(folder: Path, *arguments: str) -> int:
 def test_threads_share_the_memory_that_large_charts_leave_free(tmp_path: Path) -> None:
     assert _arenas(tmp_path) > 2
     assert _arenas(tmp_path, "mended") <= 2
+
+
+def test_an_option_that_the_server_does_not_have_is_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        Server({"no_such_option": 1}, lambda: Flask("none"))
+    assert "no_such_option" in capsys.readouterr().err
+
+
+def test_of_an_exception_the_server_writes_only_the_class(capfd: pytest.CaptureFixture[str]) -> None:
+    log = Log(Config())
+    try:
+        raise ValueError("MARKER")
+    except ValueError:
+        log.exception("Socket error processing request.")
+    said = capfd.readouterr().err
+    assert json.loads(said)["error"] == "ValueError"
+    assert "MARKER" not in said and "Traceback" not in said
