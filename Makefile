@@ -17,6 +17,9 @@ test-all: $(STAMP) lint
 	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q nginx-light; } \
 	|| echo "nginx is missing: apt-get install nginx-light"
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q chromium; } \
+	|| echo "chromium is missing: apt-get install chromium"
 	$(BIN)/python -m pytest -n auto
 
 lint: $(STAMP)

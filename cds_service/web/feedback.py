@@ -112,7 +112,8 @@ def _entry(heard: Feedback, of: _Attribution | None, here: State, tenant: str, o
         reason_system=system,
         comment=heard.comment or None,
         origin=origin,
-        memory=_memory(of, heard, here),
+        # A trial at the workbench must not keep a card away from those who treat the patient.
+        memory=None if origin == "workbench" else _memory(of, heard, here),
     )
 
 

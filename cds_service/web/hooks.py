@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response
 
 from cds_service.assess import ChartSource, Outcome, assess
 from cds_service.clinical.chart import QUERIES
-from cds_service.intake.envelope import read_envelope
+from cds_service.intake.envelope import HookRequest, read_envelope
 from cds_service.intake.prefetch import settled, sort
 from cds_service.response.cards import Issuer, Recipient, write_cards
 from cds_service.web import metrics
@@ -19,6 +21,7 @@ from cds_service.web.fetching import ask_for_the_rest
 from cds_service.web.journal import pseudonym
 from cds_service.web.set_aside import recall
 from cds_service.web.state import state
+from cds_service.web.trial import day_of, is_trial
 
 hooks = Blueprint("hooks", __name__)
 
@@ -27,21 +30,31 @@ hooks = Blueprint("hooks", __name__)
 def call(service_id: str) -> Response:
     """Answer one call of a service."""
     here = state()
-    hook = read_envelope(json_body(service_id))
-    tenant = caller().key
+    hook, outcome = assess_call(json_body(service_id))
+    issuer = Issuer(here.settings.secret, caller().key, intent=here.settings.policy.order_intent)
+    recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)
+    cards = write_cards(outcome.assessment, recipient, issuer, here.reading.codes)
+    if not is_trial(hook, here):  # nobody's care: it must not count as advice that was shown
+        _count(outcome, silent=here.settings.silent)
+    return json_response({"cards": [] if here.settings.silent else cards})
+
+
+def assess_call(body: Any) -> tuple[HookRequest, Outcome]:
+    """Read one call, gather what it lacks and assess it. Raises RequestError.
+
+    The hook writes cards of it and the workbench the reasoning: both see the same assessment.
+    """
+    here = state()
+    hook = read_envelope(body)
+    tenant, today = caller().key, day_of(hook, here)
     who = {"user": pseudonym(here.settings.secret, hook.user_id), "tenant": pseudonym(here.settings.secret, tenant)}
-    note(hook_instance=hook.hook_instance, **who)
+    note(hook_instance=hook.hook_instance, date=today.isoformat(), **who)
     found = sort(hook.prefetch)
-    templates = wanted_templates(here.settings.today(), here.settings.prefetch)
+    templates = wanted_templates(today, here.settings.prefetch)
     note(fhir=ask_for_the_rest(found, hook, templates, here.fhir))
     source = ChartSource(settled(found), hook.patient_id, hook.encounter_id)
     dismissed = recall(here, tenant, hook.patient_id)
-    outcome = assess(source, here.knowledge, here.reading, here.settings.today(), here.settings.policy, dismissed)
-    issuer = Issuer(here.settings.secret, tenant, intent=here.settings.policy.order_intent)
-    recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)
-    cards = write_cards(outcome.assessment, recipient, issuer, here.reading.codes)
-    _count(outcome, silent=here.settings.silent)
-    return json_response({"cards": [] if here.settings.silent else cards})
+    return hook, assess(source, here.knowledge, here.reading, today, here.settings.policy, dismissed)
 
 
 def _count(outcome: Outcome, silent: bool) -> None:

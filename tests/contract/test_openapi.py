@@ -20,6 +20,7 @@ from cds_service.errors import StoreError
 from cds_service.response.uuids import Issued, write
 from cds_service.settings import read_settings
 from cds_service.web import create_app
+from cds_service.workbench import register_workbench
 from tests.conftest import FIXTURES, ROOT, TODAY, read_page
 from tests.network.applications import by_token
 from tests.network.signing import good as signed
@@ -31,7 +32,11 @@ METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 
 @cache
 def application() -> Any:
-    return create_app(read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"}))
+    app = create_app(
+        read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"}), workbench=True
+    )
+    register_workbench(app)
+    return app
 
 
 @cache
@@ -229,7 +234,7 @@ def _examples() -> list[Any]:
     for path, method, operation in operations():
         bodies = [("request", operation["requestBody"])] if "requestBody" in operation else []
         for place, part in [*bodies, *operation["responses"].items()]:
-            content = _resolved(part)["content"].get("application/json")
+            content = _resolved(part).get("content", {}).get("application/json")
             if content is None:
                 continue
             schema = content["schema"]["$ref"].rpartition("/")[2]
