@@ -93,8 +93,7 @@ def serve(bind: str, workers: int, ready: Callable[[], None]) -> None:
         )
     _give_memory_back()
     app = create_app(settings, workbench=is_on(settings, bind))
-    if is_on(settings, bind):
-        register_workbench(app)
+    register_workbench(app, is_on(settings, bind))
     _set_content_aside()
     Worker.seconds = settings.body_deadline
 

@@ -7,5 +7,4 @@ from cds_service.workbench import is_on, register_workbench
 _settings = read_settings()
 # The address is the server's business here and not known, so the workbench must be asked for.
 app = create_app(_settings, workbench=is_on(_settings))
-if is_on(_settings):
-    register_workbench(app)
+register_workbench(app, is_on(_settings))

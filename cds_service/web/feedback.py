@@ -12,7 +12,7 @@ from flask import Blueprint, Response
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.errors import Fault, RequestError
 from cds_service.intake.feedback import Feedback, read_feedback
-from cds_service.response.cards import LOCAL_SYSTEM
+from cds_service.knowledge.codes import LOCAL_SYSTEM
 from cds_service.response.uuids import Issued, OtherTenantError, read
 from cds_service.web import metrics
 from cds_service.web.answers import json_response

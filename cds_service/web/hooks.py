@@ -20,7 +20,7 @@ from cds_service.web.discovery import wanted_templates
 from cds_service.web.fetching import ask_for_the_rest
 from cds_service.web.journal import pseudonym
 from cds_service.web.set_aside import recall
-from cds_service.web.state import state
+from cds_service.web.state import State, state
 from cds_service.web.trial import day_of, is_trial
 
 hooks = Blueprint("hooks", __name__)
@@ -31,12 +31,19 @@ def call(service_id: str) -> Response:
     """Answer one call of a service."""
     here = state()
     hook, outcome = assess_call(json_body(service_id))
-    issuer = Issuer(here.settings.secret, caller().key, intent=here.settings.policy.order_intent)
+    intent = here.settings.policy.order_intent
+    issuer = Issuer(here.settings.secret, caller().key, intent=intent, history_form=_history_form(here))
     recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)
     cards = write_cards(outcome.assessment, recipient, issuer, here.reading.codes)
     if not is_trial(hook, here):  # nobody's care: it must not count as advice that was shown
         _count(outcome, silent=here.settings.silent)
     return json_response({"cards": [] if here.settings.silent else cards})
+
+
+def _history_form(here: State) -> str:
+    """The site's own form, else ours where it is served and can be reached by a link. Nothing of the patient in it."""
+    ours = f"{here.settings.public_url}/workbench/history" if here.workbench and here.settings.public_url else ""
+    return here.settings.history_url or ours
 
 
 def assess_call(body: Any) -> tuple[HookRequest, Outcome]:

@@ -11,10 +11,10 @@ from cds_service.settings import Settings
 from cds_service.web.clients import is_local
 from cds_service.web.state import state
 
-# Files of our own only: no inline script or style, nothing from elsewhere, no form that posts, no frame around us.
+# Files of our own only: no inline script or style, nothing from elsewhere, forms only to ourselves, no frame around us.
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _SAME_SITE = ("same-origin", "none")
 

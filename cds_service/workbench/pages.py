@@ -6,24 +6,40 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-from flask import Blueprint, Response, redirect, render_template, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from jinja2 import TemplateError
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from cds_service.errors import Fault, RequestError
+from cds_service.feedback_report import count
 from cds_service.intake.decode import decode
+from cds_service.intake.envelope import read_envelope
 from cds_service.web.answers import json_response
 from cds_service.web.body import read_body
 from cds_service.web.discovery import SERVICE
 from cds_service.web.hooks import assess_call
 from cds_service.web.state import state
+from cds_service.web.trial import day_of
 from cds_service.workbench import words
 from cds_service.workbench.access import bear_policy, require_own_page
+from cds_service.workbench.changes import Known, Possible, applied, compared, possible, read_changes, with_answers
 from cds_service.workbench.charts import request_of_chart
+from cds_service.workbench.deciding import Form, askable_items, next_step
+from cds_service.workbench.library import KINDS, cited_by, found, library
 from cds_service.workbench.markdown import rendered
 from cds_service.workbench.patients import Story, request_of, stories
 from cds_service.workbench.pictures import lab_picture, timeline_picture
+from cds_service.workbench.questionnaire import history as history_of
+from cds_service.workbench.questionnaire import (
+    is_flag,
+    items,
+    observations,
+    options,
+    questionnaire,
+    read_answers,
+)
+from cds_service.workbench.questionnaire import response as filled_form
 from cds_service.workbench.reasoning import document
 
 workbench = Blueprint(
@@ -81,7 +97,10 @@ def patients() -> str:
 @workbench.get("/workbench/patients/<patient>")
 def one_patient(patient: str) -> str:
     """One invented patient: cards, why, what if, history, request."""
-    return render_template("chart.html", story=_story(patient), chart_of=url_for(".patient_request", patient=patient))
+    address = url_for(".patient_request", patient=patient)
+    return render_template(
+        "chart.html", story=_story(patient), chart_of=address, can=_can_be_changed(), knowledge=state().knowledge
+    )
 
 
 @workbench.get("/workbench/patients/<patient>/request.json")
@@ -93,7 +112,7 @@ def patient_request(patient: str) -> Response:
 @workbench.get("/workbench/chart")
 def own_chart() -> str:
     """The same for a chart that is pasted or opened; it stays in the tab."""
-    return render_template("chart.html", story=None, chart_of="")
+    return render_template("chart.html", story=None, chart_of="", can=_can_be_changed(), knowledge=state().knowledge)
 
 
 def _story(patient: str) -> Story:
@@ -106,8 +125,8 @@ def _story(patient: str) -> Story:
 @workbench.post("/workbench/request")
 def read_chart() -> Response:
     """A pasted Bundle or request as a hook request, with what in it is not valid FHIR, by path."""
-    request, remarks = request_of_chart(sent())
-    return json_response({"request": request, "remarks": [{"path": f.where, "what": str(f)} for f in remarks]})
+    hook_request, remarks = request_of_chart(sent())
+    return json_response({"request": hook_request, "remarks": [{"path": f.where, "what": str(f)} for f in remarks]})
 
 
 @workbench.post("/workbench/assessment")
@@ -152,21 +171,144 @@ def why_html(reasoning: Mapping[str, Any]) -> str:
     return render_template("why.html", a=reasoning, labs=labs, timeline=timeline_picture(reasoning["timeline"], as_of))
 
 
+@workbench.post("/workbench/changed")
+def changed() -> Response:
+    """A request with what somebody wants to try changed: ``{"request": …, "changes": […]}``."""
+    here, body = state(), _object(sent())
+    can = _can_be_changed()
+    changes = read_changes(body.get("changes"), can)
+    given = _object(body.get("request"), "request")
+    hook = read_envelope(given)
+    spec = history_of(here.settings.content)
+    try:
+        done = applied(given, changes, can, Known(here.knowledge, here.reading, spec), day_of(hook, here))
+    except (TypeError, KeyError, AttributeError, StopIteration):
+        raise RequestError(400, Fault("request.prefetch", "is not as FHIR has it", "assess it first")) from None
+    return json_response({"request": done})
+
+
+@workbench.post("/workbench/compare")
+def compare() -> Response:
+    """What the endpoints answered before and after, side by side, as HTML."""
+    return json_response(drawn(sent(), lambda body: {"html": _side_by_side(body)}))
+
+
+def _side_by_side(body: Mapping[str, Any]) -> str:
+    return render_template("compare.html", d=compared(body["before"], body["after"]))
+
+
+def _object(value: Any, where: str = "$") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise RequestError(400, Fault(where, "is not a JSON object", "send one"))
+    return value
+
+
+def _can_be_changed() -> Possible:
+    here = state()
+    return possible(here.knowledge, here.reading, history_of(here.settings.content))
+
+
+# ---------------------------------------------------------------- the structured history
+
+
 @workbench.get("/workbench/history")
 def history() -> str:
-    return render_template("patients.html")
+    """The form on its own, for whom TW24 has sent here."""
+    return render_template("history.html")
+
+
+@workbench.post("/workbench/history/next")
+def history_next() -> Response:
+    """The next question as HTML, or none: ``{"request": …, "answers": {…}, "skipped": […], "everything": false}``."""
+    here, body = state(), _object(sent())
+    spec = history_of(here.settings.content)
+    answers = read_answers(body.get("answers", {}), spec, here.knowledge)
+    _, outcome = assess_call(body.get("request"))
+    form = Form.over(outcome, spec, here.reading, here.settings.policy)
+    skipped = frozenset(name for name in body.get("skipped") or () if isinstance(name, str))
+    step = next_step(form, answers, skipped, askable_items(outcome, spec))
+    wanted = step.left if body.get("everything") is True else (step.ask,) if step.ask else ()
+    return json_response(
+        {
+            "tier": step.tier,
+            "words": words.TIERS[step.tier],
+            "ask": step.ask,
+            "left": len(step.left),
+            "html": "".join(_question(link, spec) for link in wanted),
+        }
+    )
+
+
+def _question(link: str, spec: Mapping[str, Any]) -> str:
+    item = items(spec)[link]
+    repeats = is_flag(item.get("repeats", "no"))
+    return render_template("question.html", item=item, options=options(item, state().knowledge), repeats=repeats)
+
+
+@workbench.post("/workbench/history/answers")
+def history_answers() -> Response:
+    """Answers as FHIR, and the request with them in it: ``{"request": …, "answers": {…}}``."""
+    here, body = state(), _object(sent())
+    spec = history_of(here.settings.content)
+    answers = read_answers(body.get("answers", {}), spec, here.knowledge)
+    given = _object(body.get("request"), "request")
+    hook = read_envelope(given)
+    day, base = day_of(hook, here).isoformat(), here.settings.public_url
+    filled = filled_form(answers, spec, here.knowledge, hook.patient_id, day, base)
+    return json_response(
+        {
+            "questionnaireResponse": filled,
+            "observations": observations(answers, spec, here.knowledge, hook.patient_id, day),
+            "request": with_answers(given, filled),
+        }
+    )
+
+
+history_form = Blueprint("history_form", __name__)
+
+
+@history_form.get("/Questionnaire/twitch-history")
+def questionnaire_resource() -> Response:
+    """The form as a FHIR R4 Questionnaire; also served where the workbench is off."""
+    here = state()
+    answer = json_response(questionnaire(history_of(here.settings.content), here.knowledge, here.settings.public_url))
+    answer.mimetype = "application/fhir+json"
+    return answer
+
+
+# ---------------------------------------------------------------- content and feedback
 
 
 @workbench.get("/workbench/content")
 def content() -> str:
-    return ""
+    """All of the content, and a search over it."""
+    entries = library(state().settings.content)
+    text, kind = request.args.get("text", "")[:200], request.args.get("kind", "")
+    listed = found(entries, text, kind if kind in KINDS else "")
+    return render_template("content.html", entries=listed, count=len(entries), text=text, kind=kind, kinds=KINDS)
 
 
 @workbench.get("/workbench/content/<rule>")
 def one_rule(rule: str) -> str:
-    return ""
+    """One rule as it is written, with status, sources and worked examples."""
+    entries = library(state().settings.content)
+    if rule not in entries:
+        raise NotFound
+    patients = [story for story in stories().values() if rule in story.cards]
+    cited = cited_by(entries, rule)
+    return render_template("rule.html", e=entries[rule], entries=entries, cited=cited, patients=patients)
 
 
 @workbench.get("/workbench/feedback")
 def feedback() -> str:
-    return ""
+    """What was accepted and overridden, by card and reason."""
+    here = state()
+    origin = request.args.get("origin", "workbench")
+    origin = origin if origin in ("ehr", "all") else "workbench"
+    return render_template(
+        "feedback.html",
+        report=count(here.store.entries(origin=origin), {}),
+        origin=origin,
+        titles={card.id: card.title for card in here.knowledge.cards.values()},
+        reasons={reason.code: reason.display for reason in here.knowledge.override_reasons.values()},
+    )

@@ -267,7 +267,11 @@ CHECKS = (
 )  # fmt: skip
 
 
-def test_schemathesis_finds_no_answer_outside_the_document(tmp_path: Path) -> None:
+PAGES = "^/workbench|^/Questionnaire|^/$"
+
+
+@pytest.mark.parametrize("part", ["--exclude-path-regex", "--include-path-regex"], ids=["hooks", "workbench"])
+def test_schemathesis_finds_no_answer_outside_the_document(tmp_path: Path, part: str) -> None:
     with serving(tmp_path) as served:
         done = subprocess.run(
             [
@@ -275,7 +279,7 @@ def test_schemathesis_finds_no_answer_outside_the_document(tmp_path: Path) -> No
                 str(ROOT / "openapi.yaml"), "--url", f"http://127.0.0.1:{served.port}",
                 "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing",
                 "--max-examples", "40", "--max-time", "8", "--seed", "20260615", "--no-shrink",
-                "--request-timeout", "10", "--warnings", "off",
+                "--request-timeout", "10", "--warnings", "off", part, PAGES,
             ],
             cwd=tmp_path, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
@@ -283,5 +287,5 @@ def test_schemathesis_finds_no_answer_outside_the_document(tmp_path: Path) -> No
         assert served.process.poll() is None
         assert "internal error" not in served.printed
         # It must have reached the reasoning, not only the checks of the envelope.
-        assert '"cards":[' in served.printed
+        assert ('"cards":[' if part.startswith("--exclude") else '"hook_instance"') in served.printed
         assert '"refused":[' in served.printed

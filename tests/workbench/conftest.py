@@ -22,8 +22,7 @@ def application(bind: str = LOOPBACK, **settings: str) -> Flask:
     on = is_on(read, bind)
     with patch("cds_service.web.load", lambda folder: _COMPILED):
         app = create_app(read, workbench=on)
-    if on:
-        register_workbench(app)
+    register_workbench(app, on)
     return app
 
 

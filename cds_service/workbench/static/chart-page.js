@@ -1,10 +1,12 @@
 // The page of one patient: opens the chart, asks the endpoints and shows what they answer.
 import {ask, fetched, made, pretty, put, Refusal, save, tell} from "./asking.js";
 import {showCards, startCards} from "./cards.js";
+import {startChanges} from "./changes.js";
 import {assessed, chart, service} from "./chart.js";
 import {startFacts} from "./facts.js";
+import {startHistory} from "./history.js";
 import {listResources, startResources} from "./resources.js";
-import {startTabs} from "./tabs.js";
+import {select, startTabs} from "./tabs.js";
 
 const page = document.querySelector("#chart");
 const problems = document.querySelector("#problems");
@@ -93,6 +95,11 @@ startTabs();
 startCards();
 startResources();
 startPaste();
+startChanges();
+startHistory(() => chart.request, (request) => attempt(async () => {
+  await open(request);
+  select("cards", true);
+}));
 document.querySelector("#save-request").addEventListener("click", () => save("request.json", JSON.stringify(chart.request)));
 document.querySelector("#copy-curl").addEventListener("click", async () => {
   await navigator.clipboard.writeText(document.querySelector("#curl").textContent);
