@@ -278,7 +278,7 @@ def test_schemathesis_finds_no_answer_outside_the_document(tmp_path: Path, part:
                 sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run",
                 str(ROOT / "openapi.yaml"), "--url", f"http://127.0.0.1:{served.port}",
                 "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing",
-                "--max-examples", "40", "--max-time", "8", "--seed", "20260615", "--no-shrink",
+                "--max-examples", "40", "--max-time", "20", "--seed", "20260615", "--no-shrink",
                 "--request-timeout", "10", "--warnings", "off", part, PAGES,
             ],
             cwd=tmp_path, capture_output=True, text=True, timeout=120,
