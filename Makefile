@@ -20,6 +20,9 @@ test-all: $(STAMP) lint
 	@command -v java >/dev/null \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q default-jre-headless; } \
 	|| echo "Java is missing: apt-get install default-jre-headless"
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q chromium; } \
+	|| echo "chromium is missing: apt-get install chromium"
 	$(BIN)/python -m pytest -n auto
 
 lint: $(STAMP)

@@ -57,6 +57,7 @@ def serve(bind: str, workers: int) -> None:
     from cds_service.serve import serve as run
     from cds_service.settings import read_settings
     from cds_service.web.journal import write_json_lines
+    from cds_service.workbench import is_on
 
     write_json_lines()
 
@@ -70,6 +71,8 @@ def serve(bind: str, workers: int) -> None:
         }[now.auth]
         click.echo(f"Listening on http://{bind} – {known}.")
         click.echo("Draft content, not clinically approved.")
+        if is_on(now, bind):
+            click.echo(f"Workbench:  http://{bind}/workbench")
         click.echo(f"Discovery:  curl{proof} http://{bind}/cds-services")
         click.echo(
             f"Cards:      curl{proof} -H 'Content-Type: application/json' --data @{request} "

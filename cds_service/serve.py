@@ -18,6 +18,7 @@ from cds_service.network.servers import is_local
 from cds_service.settings import Settings, read_settings, state_folder
 from cds_service.web import create_app, metrics
 from cds_service.web.journal import JsonLines
+from cds_service.workbench import is_on, register_workbench
 from cds_service.worker import Worker
 
 SPARE_THREADS = 16
@@ -103,7 +104,8 @@ def serve(bind: str, workers: int, ready: Callable[[], None]) -> None:
             "and cards that are set aside are not remembered"
         )
     _give_memory_back()
-    app = create_app(settings)
+    app = create_app(settings, workbench=is_on(settings, bind))
+    register_workbench(app, is_on(settings, bind))
     _set_content_aside()
     Worker.seconds = settings.body_deadline
 

@@ -220,6 +220,14 @@ SETTINGS = (
     ),
     Setting("CDS_KEEP_FEEDBACK_DAYS", "730", "days after which feedback is erased", _days),
     Setting("CDS_KEEP_COMMENTS_DAYS", "90", "days after which comments of users are erased", _days),
+    Setting(
+        "CDS_WORKBENCH",
+        "auto",
+        "pages for clinicians at /workbench. auto: while authentication is off and all is loopback; on: behind a proxy "
+        "that names the user (CDS_AUTH=proxy)",
+        _one_of("auto", "on", "off"),
+    ),
+    Setting("CDS_HISTORY_URL", "", "the site's own history form, which TW24 then links to", _base_url),
     Setting("CDS_OPERATIONS_BIND", "", "second address for /health and /metrics, which then leave the first", _bind),
 )
 
@@ -258,6 +266,8 @@ class Settings:
     keep_feedback_days: int
     keep_comments_days: int
     operations_bind: str
+    workbench: str = "auto"  # auto, on, off
+    history_url: str = ""
 
     def today(self) -> date:
         return self.today_fixed or datetime.now(UTC).astimezone().date()
@@ -315,6 +325,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         keep_feedback_days=values["CDS_KEEP_FEEDBACK_DAYS"],
         keep_comments_days=values["CDS_KEEP_COMMENTS_DAYS"],
         operations_bind=values["CDS_OPERATIONS_BIND"],
+        workbench=values["CDS_WORKBENCH"],
+        history_url=values["CDS_HISTORY_URL"],
     )
 
 
@@ -350,6 +362,11 @@ def _at_odds(values: Mapping[str, Any]) -> list[str]:
     faults = []
     if values.get("CDS_AUTH", "off") != "off" and values.get("CDS_TODAY"):
         faults.append("CDS_TODAY is for trials and cannot be used with CDS_AUTH=jwt or proxy")
+    if values.get("CDS_WORKBENCH") == "on" and values.get("CDS_AUTH", "proxy") != "proxy":
+        faults.append(
+            "CDS_WORKBENCH=on needs CDS_AUTH=proxy and in CDS_PROXY_HEADER the header in which a proxy on this host "
+            "names the user it has authenticated (for a trial on one machine leave CDS_WORKBENCH at auto)"
+        )
     if values.get("CDS_AUTH") == "jwt":
         # Behind a proxy, the address that clients call cannot be read from the request.
         needed = ("CDS_PUBLIC_URL", "CDS_JWT_CLIENTS")

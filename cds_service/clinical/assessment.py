@@ -149,6 +149,16 @@ def reason(
     return Assessment(case, ladder, cards, differential, "", _rules(triggered, case), unspoken)
 
 
+def leading_tier(chart: Chart, today: date, knowledge: Knowledge, policy: Policy = Policy()) -> str:
+    """The tier of the first card that ``reason`` would show; empty for none. Nothing is weighed or written for it."""
+    case = Case(chart, today, knowledge)
+    if not case["twitch_current"].present:
+        return ""
+    fired, _ = _sift({card.id: trigger(card, case) for card in knowledge.cards.values()}, case, policy)
+    shown, _, _ = _without_pending(_rank(fired, case), fired, case)
+    return knowledge.cards[shown[0].ids[0]].tier if shown else ""
+
+
 def _closed(case: Case) -> str:
     if case["twitch_current"].presence is Presence.ABSENT:
         return "Muscle twitching was charted, but the newest entry says that it has ended or was ruled out."

@@ -62,6 +62,7 @@ class _HookRequest(Schema):
     fhirAuthorization = fields.Nested(_Authorization, load_default=None, allow_none=True)
     context = fields.Nested(_Context, required=True)
     prefetch = fields.Dict(keys=fields.String(), load_default=dict, allow_none=True)
+    extension = fields.Raw(load_default=None, allow_none=True)  # anybody's; only the workbench's own is looked at
 
     @validates_schema
     def _authorization_needs_a_server(self, values: Mapping[str, Any], **_: Any) -> None:
@@ -108,6 +109,7 @@ class HookRequest:
     prefetch: Mapping[str, Any] = field(default_factory=dict, repr=False)
     fhir_server: str = ""
     authorization: FhirAuthorization | None = field(default=None, repr=False)
+    extension: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def read_envelope(body: Any) -> HookRequest:
@@ -127,6 +129,7 @@ def read_envelope(body: Any) -> HookRequest:
         prefetch=values["prefetch"] or {},
         fhir_server=values["fhirServer"],
         authorization=FhirAuthorization(token["access_token"]) if token else None,
+        extension=values["extension"] if isinstance(values["extension"], dict) else {},
     )
 
 

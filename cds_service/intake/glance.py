@@ -118,11 +118,12 @@ class _Request(Struct, gc=False):
     fhirServer: Any = msgspec.UNSET
     fhirAuthorization: Any = msgspec.UNSET
     context: Any = msgspec.UNSET
+    extension: Any = msgspec.UNSET
 
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _CONCEPT = msgspec.json.Decoder(_Concept | None)
-_ENVELOPE = ("hook", "hookInstance", "fhirServer", "fhirAuthorization", "context")
+_ENVELOPE = ("hook", "hookInstance", "fhirServer", "fhirAuthorization", "context", "extension")
 
 
 def passed_over(body: bytes, wanted: Iterable[str], reading: Reading) -> HookRequest | None:

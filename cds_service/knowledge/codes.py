@@ -10,6 +10,9 @@ from pathlib import Path
 
 from cds_service.clinical.chart import Match
 
+# Our own code system, for what no public one has: an OID that is made from a UUID (X.667).
+LOCAL_SYSTEM = "urn:oid:2.25.121039843979750970419858618624311524928"
+
 SYSTEMS: Mapping[str, str] = {
     "snomed": "http://snomed.info/sct",
     "loinc": "http://loinc.org",

@@ -9,15 +9,14 @@ from typing import Any
 
 from cds_service.clinical.assessment import Assessment, CardPlan
 from cds_service.clinical.findings import Case
-from cds_service.knowledge.codes import Codes
+from cds_service.clinical.ranking import QUESTIONS
+from cds_service.knowledge.codes import LOCAL_SYSTEM, Codes
 from cds_service.response import uuids
 from cds_service.response.detail import detail
 from cds_service.response.fill import summary
 from cds_service.response.orders import service_requests
 from cds_service.response.schema import check_cards
 
-# Our own code system, for what no public one has: an OID that is made from a UUID (X.667).
-LOCAL_SYSTEM = "urn:oid:2.25.121039843979750970419858618624311524928"
 MOST_LINKS = 4
 
 
@@ -28,6 +27,7 @@ class Issuer:
     secret: bytes
     tenant: str = ""
     intent: str = "order"
+    history_form: str = ""  # where the structured history can be filled in
     fixed_random: int | None = None  # tests and comparisons want the same uuids every time
 
 
@@ -74,6 +74,8 @@ def _card(
         for s in definition.sources
         if references[s].url
     ]
+    if issuer.history_form and any(one.id == QUESTIONS for one in card.cards):
+        links.insert(0, {"label": "Structured history form", "url": issuer.history_form, "type": "absolute"})
     if links:
         result["links"] = links[:MOST_LINKS]
     return result

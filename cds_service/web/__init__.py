@@ -24,8 +24,10 @@ from cds_service.web.state import State
 from cds_service.web.store import Store
 
 
-def create_app(settings: Settings | None = None, replays: Replays | None = None) -> Flask:
-    """The WSGI application. Raises ContentError or SettingsError: then it must not start."""
+def create_app(settings: Settings | None = None, replays: Replays | None = None, workbench: bool = False) -> Flask:
+    """The WSGI application. ``workbench``: its trial calls are honoured, its pages are registered by the caller.
+
+    Raises ContentError or SettingsError: then it must not start."""
     # httpx logs each address it asks; those of key servers and FHIR servers do not belong in our log.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     settings = settings or read_settings()
@@ -41,7 +43,7 @@ def create_app(settings: Settings | None = None, replays: Replays | None = None)
     app.url_map.strict_slashes = False  # some clients ask for /cds-services/
     app.url_map.merge_slashes = False  # no redirects: every answer of ours is JSON
     slots = BoundedSemaphore(settings.max_calls)
-    app.extensions["cds"] = State(settings, knowledge, reading, slots, fhir_access(settings), store)
+    app.extensions["cds"] = State(settings, knowledge, reading, slots, fhir_access(settings), store, workbench)
     register_headers(app, settings.cors_origins)
     register_calls(app)
     register_authentication(app, authenticator)

@@ -19,6 +19,7 @@ RETRY_AFTER = 1  # seconds
 # What costs work. The others stay answerable while these are refused.
 _BOUNDED = frozenset({"hooks.call", "feedback.hear"})
 _OPERATIONS = "health"
+_WORKBENCH = "workbench"
 
 
 def register_calls(app: Flask) -> None:
@@ -37,7 +38,8 @@ def _begin() -> None:
     g.started = time.perf_counter()
     _right_address()
     # A preflight costs nothing and is answered also when calls are refused.
-    if request.endpoint in _BOUNDED and request.method != "OPTIONS":
+    costly = request.endpoint in _BOUNDED or (request.blueprint == _WORKBENCH and request.method == "POST")
+    if costly and request.method != "OPTIONS":
         if not state().slots.acquire(blocking=False):
             busy = Fault("$", "too many calls at once", "send it again after the time that Retry-After gives")
             raise RequestError(503, busy, code="throttled")
@@ -71,7 +73,7 @@ def _counted(response: Response) -> Response:
             "endpoint": endpoint,
             "status": response.status_code,
             "content": here.knowledge.version,
-            "date": here.settings.today().isoformat(),  # of an assessment: the one that was noted
+            "date": here.settings.today().isoformat(),  # of an assessment: the one that was noted, also of a trial
             "milliseconds": round(seconds * 1000, 1),
         }
         log.info("call", extra=fields(**line | g.get("noted", {})))

@@ -25,7 +25,8 @@ def register_headers(app: Flask, origins: Iterable[str]) -> None:
     allowed = frozenset(_as_browsers_write_it(origin) for origin in origins)
 
     def add(response: Response) -> Response:
-        response.headers.update(_ALWAYS)
+        for name, value in _ALWAYS.items():
+            response.headers.setdefault(name, value)  # a page names what it may load
         response.vary.add("Origin")
         origin = request.headers.get("Origin", "")
         if origin in allowed:

@@ -12,7 +12,7 @@ from flask import Blueprint, Response
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.errors import Fault, RequestError
 from cds_service.intake.feedback import Feedback, read_feedback
-from cds_service.response.cards import LOCAL_SYSTEM
+from cds_service.knowledge.codes import LOCAL_SYSTEM
 from cds_service.response.uuids import Issued, OtherTenantError, read
 from cds_service.web import metrics
 from cds_service.web.answers import json_response
@@ -112,7 +112,8 @@ def _entry(heard: Feedback, of: _Attribution | None, here: State, tenant: str, o
         reason_system=system,
         comment=heard.comment or None,
         origin=origin,
-        memory=_memory(of, heard, here),
+        # A trial at the workbench must not keep a card away from those who treat the patient.
+        memory=None if origin == "workbench" else _memory(of, heard, here),
     )
 
 

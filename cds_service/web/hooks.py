@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response
 
 from cds_service.assess import ChartSource, Outcome, assess
 from cds_service.clinical.chart import QUERIES
 from cds_service.intake.decode import decode
-from cds_service.intake.envelope import read_envelope
+from cds_service.intake.envelope import HookRequest, read_envelope
 from cds_service.intake.glance import passed_over
 from cds_service.intake.prefetch import settled, sort
 from cds_service.response.cards import Issuer, Recipient, write_cards
@@ -21,6 +23,7 @@ from cds_service.web.fetching import ask_for_the_rest
 from cds_service.web.journal import pseudonym
 from cds_service.web.set_aside import recall
 from cds_service.web.state import State, state
+from cds_service.web.trial import day_of, is_trial
 
 hooks = Blueprint("hooks", __name__)
 
@@ -30,32 +33,56 @@ def call(service_id: str) -> Response:
     """Answer one call of a service."""
     here = state()
     body = hook_body(service_id)
-    today = here.settings.today()
-    note(date=today.isoformat())
-    templates = wanted_templates(today, here.settings.prefetch)
+    templates = wanted_templates(here.settings.today(), here.settings.prefetch)
     passed = passed_over(body, templates, here.reading)
-    hook = passed or read_envelope(decode(body))
-    tenant = caller().key
-    note(hook_instance=hook.hook_instance, user=pseudonym(here.settings.secret, hook.user_id))
-    if passed:
-        return _nothing_to_say(here)
-    found = sort(hook.prefetch)
-    note(fhir=ask_for_the_rest(found, hook, templates, here.fhir, tenant))
-    source = ChartSource(settled(found), hook.patient_id, hook.encounter_id)
-    dismissed = recall(here, tenant, hook.patient_id)
-    outcome = assess(source, here.knowledge, here.reading, today, here.settings.policy, dismissed)
-    issuer = Issuer(here.settings.secret, tenant, intent=here.settings.policy.order_intent)
+    if passed is not None:
+        return _nothing_to_say(passed, here)
+    hook, outcome = assess_call(decode(body))
+    intent = here.settings.policy.order_intent
+    issuer = Issuer(here.settings.secret, caller().key, intent=intent, history_form=_history_form(here))
     recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)
     cards = write_cards(outcome.assessment, recipient, issuer, here.reading.codes)
-    _count(outcome, silent=here.settings.silent)
+    if not is_trial(hook, here):  # nobody's care: it must not count as advice that was shown
+        _count(outcome, silent=here.settings.silent)
     return json_response({"cards": [] if here.settings.silent else cards})
 
 
-def _nothing_to_say(here: State) -> Response:
+def _history_form(here: State) -> str:
+    """The site's own form, else ours where it is served and can be reached by a link. Nothing of the patient in it."""
+    ours = f"{here.settings.public_url}/workbench/history" if here.workbench and here.settings.public_url else ""
+    return here.settings.history_url or ours
+
+
+def assess_call(body: Any) -> tuple[HookRequest, Outcome]:
+    """Read one call, gather what it lacks and assess it. Raises RequestError.
+
+    The hook writes cards of it and the workbench the reasoning: both see the same assessment.
+    """
+    here = state()
+    hook = read_envelope(body)
+    tenant, today = caller().key, day_of(hook, here)
+    _note_who(hook, here)
+    found = sort(hook.prefetch)
+    templates = wanted_templates(today, here.settings.prefetch)
+    note(fhir=ask_for_the_rest(found, hook, templates, here.fhir, tenant))
+    source = ChartSource(settled(found), hook.patient_id, hook.encounter_id)
+    dismissed = recall(here, tenant, hook.patient_id)
+    return hook, assess(source, here.knowledge, here.reading, today, here.settings.policy, dismissed)
+
+
+def _note_who(hook: HookRequest, here: State) -> None:
+    who = pseudonym(here.settings.secret, hook.user_id)
+    note(hook_instance=hook.hook_instance, user=who, date=day_of(hook, here).isoformat())
+
+
+def _nothing_to_say(hook: HookRequest, here: State) -> Response:
     """The answer of a whole reading of such a chart, with the same figures and the same line."""
     here.store.tidy_if_due()
-    metrics.ASSESSED.labels("no card").inc()
-    note(fhir={}, cards=[], gaps=0, other_patients=0)
+    _note_who(hook, here)
+    note(fhir={})
+    if not is_trial(hook, here):
+        metrics.ASSESSED.labels("no card").inc()
+        note(cards=[], gaps=0, other_patients=0)
     return json_response({"cards": []})
 
 

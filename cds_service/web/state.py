@@ -23,6 +23,7 @@ class State:
     slots: BoundedSemaphore  # calls that a worker handles at once
     fhir: FhirAccess
     store: Store
+    workbench: bool = False  # whether trial calls are honoured
 
 
 def state() -> State:

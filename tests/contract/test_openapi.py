@@ -20,6 +20,7 @@ from cds_service.errors import StoreError
 from cds_service.response.uuids import Issued, write
 from cds_service.settings import read_settings
 from cds_service.web import create_app
+from cds_service.workbench import register_workbench
 from tests.conftest import FIXTURES, ROOT, TODAY, read_page
 from tests.network.applications import by_token
 from tests.network.signing import good as signed
@@ -31,7 +32,11 @@ METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 
 @cache
 def application() -> Any:
-    return create_app(read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"}))
+    app = create_app(
+        read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"}), workbench=True
+    )
+    register_workbench(app)
+    return app
 
 
 @cache
@@ -229,7 +234,7 @@ def _examples() -> list[Any]:
     for path, method, operation in operations():
         bodies = [("request", operation["requestBody"])] if "requestBody" in operation else []
         for place, part in [*bodies, *operation["responses"].items()]:
-            content = _resolved(part)["content"].get("application/json")
+            content = _resolved(part).get("content", {}).get("application/json")
             if content is None:
                 continue
             schema = content["schema"]["$ref"].rpartition("/")[2]
@@ -262,15 +267,24 @@ CHECKS = (
 )  # fmt: skip
 
 
-def test_schemathesis_finds_no_answer_outside_the_document(tmp_path: Path) -> None:
+PAGES = "^/workbench|^/Questionnaire|^/$"
+
+
+@pytest.mark.parametrize(
+    ("part", "phases"),
+    # Each combination of the workbench's large documents would take minutes.
+    [("--exclude-path-regex", "examples,coverage,fuzzing"), ("--include-path-regex", "examples,fuzzing")],
+    ids=["hooks", "workbench"],
+)
+def test_schemathesis_finds_no_answer_outside_the_document(tmp_path: Path, part: str, phases: str) -> None:
     with serving(tmp_path) as served:
         done = subprocess.run(
             [
                 sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run",
                 str(ROOT / "openapi.yaml"), "--url", f"http://127.0.0.1:{served.port}",
-                "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing",
+                "--checks", ",".join(CHECKS), "--phases", phases,
                 "--max-examples", "12", "--seed", "20260615", "--no-shrink",
-                "--request-timeout", "10", "--warnings", "off",
+                "--request-timeout", "10", "--warnings", "off", part, PAGES,
             ],
             cwd=tmp_path, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
@@ -278,5 +292,5 @@ def test_schemathesis_finds_no_answer_outside_the_document(tmp_path: Path) -> No
         assert served.process.poll() is None
         assert "internal error" not in served.printed
         # It must have reached the reasoning, not only the checks of the envelope.
-        assert '"cards":[' in served.printed
+        assert ('"cards":[' if part.startswith("--exclude") else '"hook_instance"') in served.printed
         assert '"refused":[' in served.printed

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from cds_service.errors import StoreError
-from cds_service.response.cards import LOCAL_SYSTEM
+from cds_service.knowledge.codes import LOCAL_SYSTEM
 from cds_service.response.uuids import release_of
 from tests.network.conftest import House
 

@@ -1,0 +1,108 @@
+// The page of one patient: opens the chart, asks the endpoints and shows what they answer.
+import {ask, fetched, made, pretty, put, Refusal, save, tell} from "./asking.js";
+import {showCards, startCards} from "./cards.js";
+import {startChanges} from "./changes.js";
+import {assessed, chart, service} from "./chart.js";
+import {startFacts} from "./facts.js";
+import {startHistory} from "./history.js";
+import {listResources, startResources} from "./resources.js";
+import {select, startTabs} from "./tabs.js";
+
+const page = document.querySelector("#chart");
+const problems = document.querySelector("#problems");
+const notes = document.querySelector("#notes");
+const AS_OF = "cds-service.as-of";
+
+/** Assess this request and show everything about it. */
+async function open(request, remarks = []) {
+  const began = performance.now();
+  showRemarks(remarks);
+  const answers = await assessed(request);
+  Object.assign(chart, {request, ...answers});
+  const {cards, why} = await ask("/workbench/show", answers);
+  page.hidden = false;
+  showCards(document.querySelector("#cards-shown"), cards);
+  put(document.querySelector("#why"), why);
+  startFacts();
+  listResources();
+  showRaw(performance.now() - began);
+  document.dispatchEvent(new CustomEvent("chart-opened"));
+}
+
+function showRaw(milliseconds) {
+  document.querySelector("#response").textContent = pretty(chart.response);
+  document.querySelector("#took").textContent = `Answered and drawn in ${Math.round(milliseconds)} ms.`;
+  const address = location.origin + service;
+  const post = `curl -H 'Content-Type: application/json' --data-binary`;
+  document.querySelector("#curl").textContent = chart.patient
+    ? `curl -s ${location.origin}${page.dataset.chart} |\n  ${post} @- ${address}`
+    : `# save the request first (tab Request)\n${post} @request.json ${address}`;
+}
+
+function showRemarks(remarks) {
+  const list = made("ul", {}, ...remarks.map((remark) => made("li", {textContent: remark.what})));
+  document.querySelector("#remarks").replaceChildren(
+    ...(remarks.length ? [made("div", {className: "remarks"}, made("h3", {textContent: `${remarks.length} faults in the resources`}), list)] : []));
+  notes.replaceChildren(...(remarks.length
+    ? [made("div", {className: "remarks"}, made("h2", {textContent: `${remarks.length} faults in the resources; they are listed under Request`}),
+      made("ul", {}, ...remarks.slice(0, 3).map((remark) => made("li", {textContent: remark.what}))))] : []));
+}
+
+async function attempt(work) {
+  tell(problems, null);
+  notes.replaceChildren();
+  try {
+    await work();
+  } catch (error) {
+    document.querySelector("#cards-shown").replaceChildren();
+    tell(problems, error);
+  }
+}
+
+/** What was pasted or opened: a chart, or a file shared from What if. */
+async function read(text) {
+  let given;
+  try {
+    given = JSON.parse(text);
+  } catch (error) {
+    throw new Refusal([{where: "$", what: `This is no JSON: ${error.message.replace(/"[^"]*"/g, "…")}. Paste it whole, from the first { to the last }.`}]);
+  }
+  const shared = given?.workbench === 1 ? given : null;
+  if (shared?.patient) {
+    location.assign(`/workbench/patients/${encodeURIComponent(shared.patient)}#${new URLSearchParams({changes: JSON.stringify(shared.changes ?? [])})}`);
+    return;
+  }
+  const {request, remarks} = await ask("/workbench/request", shared ? shared.request : given);
+  const day = document.querySelector("#as-of").value;
+  if (day) request.extension[AS_OF] = day;
+  await open(request, remarks);
+  if (shared) document.dispatchEvent(new CustomEvent("changes-given", {detail: shared.changes ?? []}));
+}
+
+function startPaste() {
+  const form = document.querySelector("#paste");
+  form?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    attempt(() => read(document.querySelector("#pasted").value));
+  });
+  document.querySelector("#file")?.addEventListener("change", async (event) => {
+    const [file] = event.target.files;
+    if (file) attempt(async () => read(await file.text()));
+  });
+}
+
+startTabs();
+startCards();
+startResources();
+startPaste();
+startChanges();
+startHistory(() => chart.request, (request) => attempt(async () => {
+  await open(request);
+  select("cards", true);
+}));
+document.querySelector("#save-request").addEventListener("click", () => save("request.json", JSON.stringify(chart.request)));
+document.querySelector("#copy-curl").addEventListener("click", async () => {
+  await navigator.clipboard.writeText(document.querySelector("#curl").textContent);
+  document.querySelector("#copied").textContent = "copied";
+});
+if (page.dataset.chart) attempt(async () => open(await fetched(page.dataset.chart)));

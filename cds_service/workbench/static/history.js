@@ -1,0 +1,100 @@
+// The history form: one question at a time; after each answer the service says what to ask next, or to stop.
+import {ask, made, pretty, put, save, tell} from "./asking.js";
+
+const part = (id) => document.getElementById(id);
+
+/** Run the form over the request that `requestOf` gives; `use` is told the request with the answers in it. */
+export function startHistory(requestOf, use) {
+  const state = {answers: {}, skipped: [], everything: false};
+
+  async function next() {
+    part("history-state").textContent = "Asking whether more is needed …";
+    tell(part("history-problems"), null);
+    try {
+      const step = await ask("/workbench/history/next", {request: requestOf(), ...state});
+      part("history-state").textContent =
+        `Tier now: ${step.tier} (${step.words}). ${Object.keys(state.answers).length} answered.`;
+      if (step.html) show(step.html);
+      else await finish(step);
+    } catch (error) {
+      tell(part("history-problems"), error);
+    }
+  }
+
+  function show(html) {
+    part("history-end").hidden = true;
+    const place = made("div");
+    put(place, html);
+    const first = place.querySelector("fieldset");
+    part("questions").append(...place.children);
+    first.querySelector("button, input").focus();
+    first.scrollIntoView({block: "nearest"});
+  }
+
+  async function finish(step) {
+    const done = await ask("/workbench/history/answers", {request: requestOf(), answers: state.answers});
+    state.done = done;
+    part("history-verdict").textContent = step.left
+      ? `Stop here: no answer can change the tier ${step.tier} (${step.words}) any more. ${step.left} questions need not be asked.`
+      : `All questions are answered. Tier: ${step.tier} (${step.words}).`;
+    part("ask-rest").hidden = step.left === 0;
+    part("questionnaire-response").textContent = pretty(done.questionnaireResponse);
+    part("observations").textContent = pretty(done.observations);
+    part("history-end").hidden = false;
+    part("history-end").focus();
+  }
+
+  function given(question) {
+    if (question.querySelector("[type=checkbox]")) return [...question.querySelectorAll(":checked")].map((box) => box.value);
+    const input = question.querySelector("input");
+    if (!input.value || !input.reportValidity()) return [];
+    return [["integer", "decimal"].includes(question.dataset.type) ? Number(input.value) : input.value];
+  }
+
+  function settle(question, values) {
+    const link = question.dataset.link;
+    state.skipped = state.skipped.filter((other) => other !== link);
+    delete state.answers[link];
+    if (values.length) state.answers[link] = values;
+    else state.skipped.push(link);
+    question.classList.toggle("skipped", !values.length);
+    question.classList.add("settled");
+    const remark = question.querySelector(".after-answer");
+    if (remark) remark.hidden = !values.length || values.includes("none");
+    if (!(state.everything && part("questions").querySelector("fieldset:not(.settled)"))) next();
+  }
+
+  part("questions").addEventListener("click", (event) => {
+    const question = event.target.closest("fieldset");
+    if (event.target.matches(".pick")) {
+      for (const pick of question.querySelectorAll(".pick")) pick.setAttribute("aria-pressed", String(pick === event.target));
+      settle(question, [event.target.dataset.value]);
+    } else if (event.target.matches(".answer")) {
+      const values = given(question);
+      if (values.length) settle(question, values);
+    } else if (event.target.matches(".skip-question")) {
+      settle(question, []);
+    }
+  });
+  part("questions").addEventListener("change", (event) => {
+    if (!event.target.matches("[type=checkbox]") || !event.target.checked) return;
+    const alone = event.target.dataset.exclusive === "yes";
+    for (const box of event.target.closest("fieldset").querySelectorAll("[type=checkbox]")) {
+      if (box !== event.target && (alone || box.dataset.exclusive === "yes")) box.checked = false;
+    }
+  });
+  part("start-history").addEventListener("click", () => {
+    Object.assign(state, {answers: {}, skipped: [], everything: false});
+    part("questions").replaceChildren();
+    part("history-end").hidden = true;
+    part("start-history").textContent = "Start again";
+    next();
+  });
+  part("ask-rest").addEventListener("click", () => {
+    state.everything = true;
+    next();
+  });
+  part("use-answers")?.addEventListener("click", () => use(state.done.request));
+  part("save-response").addEventListener("click", () => save("questionnaire-response.json", pretty(state.done.questionnaireResponse)));
+  part("save-observations").addEventListener("click", () => save("observations.json", pretty(state.done.observations)));
+}

@@ -1,0 +1,78 @@
+"""The cards of the hook endpoint and the reasoning of its own endpoint are of one assessment."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from cds_service.workbench.patients import Story, request_of, stories
+from tests.contract.test_openapi import faults
+
+HOOK = "/cds-services/muscle-twitching"
+_RULE = re.compile(r"\*Rule (.*?), content ")
+
+
+@cache
+def one_of_each_answer() -> tuple[Story, ...]:
+    """One story for each answer that the stories know: all of them say the same in ten times the time."""
+    return tuple({story.expected: story for story in stories().values()}.values())
+
+
+@pytest.mark.parametrize("story", one_of_each_answer(), ids=lambda story: story.id)
+def test_cards_and_reasoning_agree(client: FlaskClient, story: Story) -> None:
+    request = request_of(story)
+    cards = client.post(HOOK, json=request).get_json()["cards"]
+    reasoning = client.post("/workbench/assessment", json=request).get_json()
+    assert [(card["name"], card["indicator"]) for card in reasoning["cards"]] == [
+        (card.name, card.indicator) for card in story.expected
+    ]
+    assert [card["indicator"] for card in cards] == [card["indicator"] for card in reasoning["cards"]]
+    for card, why in zip(cards, reasoning["cards"], strict=True):
+        named = _RULE.search(card["detail"])
+        assert named
+        assert named[1] == ", ".join(f"{rule['id']} ({rule['tier']})" for rule in why["rules"])
+    shown = {rung["card"] for rung in reasoning["ladder"] if rung["outcome"] in ("shown", "merged")}
+    assert shown == {rule["id"] for card in reasoning["cards"] for rule in card["rules"]}
+    requests = [a["resource"] for card in cards for s in card.get("suggestions", ()) for a in s["actions"]]
+    suggested = ", ".join(t["because"] for t in reasoning["tests"] if t["state"] == "suggested" and t["card"])
+    assert all(request["code"]["text"] in suggested for request in requests)
+
+
+def test_the_document_is_what_openapi_says(client: FlaskClient) -> None:
+    for name in ("EX07-thiazide-ppi-low-k-mg", "EX04-hand-weakness-wasting-brisk-legs", "A01-cramps-no-twitching"):
+        assert faults("Assessment", client.post("/workbench/assessment", json=reasoned(name)).get_json()) == []
+
+
+def reasoned(name: str) -> Any:
+    return request_of(stories()[name])
+
+
+def test_every_fact_has_one_of_three_values_and_every_test_a_reason(client: FlaskClient) -> None:
+    found = client.post("/workbench/assessment", json=reasoned("EX07-thiazide-ppi-low-k-mg")).get_json()
+    assert {fact["presence"] for fact in found["facts"]} == {"present", "absent", "unknown"}
+    assert all(test["because"] for test in found["tests"])
+    assert {"suggested", "done", "not indicated"} <= {test["state"] for test in found["tests"]}
+    potassium = next(lab for lab in found["labs"] if lab["id"] == "K")
+    assert [point["band"] for point in potassium["points"]] == ["low"]
+    assert potassium["critical"] == [2.5, 6.5]
+
+
+def test_the_day_of_a_trial_is_its_own(client: FlaskClient) -> None:
+    request = reasoned("EX01-fresh-eyelid-caffeine")
+    assert client.post("/workbench/assessment", json=request).get_json()["asOf"] == "2026-06-15"
+    request["extension"]["cds-service.as-of"] = "2026-09-01"
+    assert client.post("/workbench/assessment", json=request).get_json()["asOf"] == "2026-09-01"
+    request["extension"]["cds-service.as-of"] = "next week"
+    answer = client.post(HOOK, json=request)
+    assert answer.status_code == 400
+    assert answer.get_json()["issue"][0]["expression"] == ["extension.cds-service.as-of"]
+
+
+def test_a_call_that_is_no_trial_has_no_day_of_its_own(client: FlaskClient) -> None:
+    request = reasoned("EX01-fresh-eyelid-caffeine")
+    request["extension"] = {"cds-service.as-of": "2026-09-01"}
+    assert client.post("/workbench/assessment", json=request).get_json()["asOf"] == "2026-06-15"

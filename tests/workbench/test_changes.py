@@ -1,0 +1,89 @@
+"""What if: each kind of change does what it says, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from cds_service.workbench.patients import request_of, stories
+
+HOOK = "/cds-services/muscle-twitching"
+REQUEST = request_of(stories()["EX07-thiazide-ppi-low-k-mg"])
+
+
+def changed(client: FlaskClient, *changes: Any) -> Any:
+    answer = client.post("/workbench/changed", json={"request": REQUEST, "changes": list(changes)})
+    assert answer.status_code == 200, answer.get_json()
+    return answer.get_json()["request"]
+
+
+def reasoned(client: FlaskClient, request: Any) -> Any:
+    return client.post("/workbench/assessment", json=request).get_json()
+
+
+def fact(reasoning: Any, name: str) -> Any:
+    return next(one for one in reasoning["facts"] if one["id"] == name)
+
+
+@pytest.mark.parametrize(("value", "unit", "rule"), [(2.2, "mmol/L", "TW05"), (2.2, "meq/L", "TW05")])
+def test_a_laboratory_value_in_either_unit(client: FlaskClient, value: float, unit: str, rule: str) -> None:
+    request = changed(client, {"kind": "lab", "analyte": "K", "value": value, "unit": unit})
+    reasoning = reasoned(client, request)
+    assert reasoning["cards"][0]["rules"][0]["id"] == rule
+    assert reasoned(client, REQUEST)["cards"][0]["rules"][0]["id"] == "TW13"  # the given one is as it was
+
+
+@pytest.mark.parametrize("presence", ["present", "absent"])
+def test_a_finding(client: FlaskClient, presence: str) -> None:
+    request = changed(client, {"kind": "finding", "finding": "dysphagia", "presence": presence})
+    assert fact(reasoned(client, request), "dysphagia")["presence"] == presence
+
+
+def test_two_findings_of_one_question_stand_together(client: FlaskClient) -> None:
+    both = [{"kind": "finding", "finding": name, "presence": "present"} for name in ("dysphagia", "dysarthria")]
+    reasoning = reasoned(client, changed(client, *both))
+    assert {fact(reasoning, name)["presence"] for name in ("dysphagia", "dysarthria")} == {"present"}
+
+
+def test_the_age_is_that_age_on_that_day(client: FlaskClient) -> None:
+    request = changed(client, {"kind": "age", "years": 12}, {"kind": "date", "day": "2028-02-29"})
+    reasoning = reasoned(client, request)
+    assert reasoning["asOf"] == "2028-02-29"
+    assert reasoning["patient"]["age"].startswith("12")
+
+
+WRONG: list[tuple[Any, str]] = [
+    ({"kind": "lab", "analyte": "K", "value": 3, "unit": "stones"}, "changes[0].unit"),
+    ({"kind": "lab", "analyte": "Unobtainium", "value": 3, "unit": "mmol/L"}, "changes[0].analyte"),
+    ({"kind": "lab", "analyte": "K", "value": "low", "unit": "mmol/L"}, "changes[0].value"),
+    ({"kind": "finding", "finding": "wings", "presence": "present"}, "changes[0].finding"),
+    ({"kind": "age", "years": -3}, "changes[0].years"),
+    ({"kind": "date", "day": "soon"}, "changes[0].day"),
+    ({"kind": "magic"}, "changes[0].kind"),
+    ("text", "changes[0].kind"),
+]
+
+
+@pytest.mark.parametrize(("change", "path"), WRONG, ids=str)
+def test_a_change_that_cannot_be_is_refused_by_its_path(client: FlaskClient, change: Any, path: str) -> None:
+    answer = client.post("/workbench/changed", json={"request": REQUEST, "changes": [change]})
+    assert answer.status_code == 400
+    assert [issue["expression"][0] for issue in answer.get_json()["issue"]] == [path]
+
+
+def test_every_finding_that_is_offered_can_be_stated(client: FlaskClient) -> None:
+    """The first and then every tenth, as all of them take long. Where a record outweighs it, the page says so."""
+    from cds_service.clinical.knowledge import Knowledge
+    from cds_service.web.state import State
+    from cds_service.workbench.changes import possible
+    from cds_service.workbench.questionnaire import history
+
+    here: State = client.application.extensions["cds"]
+    knowledge: Knowledge = here.knowledge
+    offered = list(possible(knowledge, here.reading, history(None)).findings)
+    assert len(offered) > 80
+    for name in offered[::10]:
+        request = changed(client, {"kind": "finding", "finding": name, "presence": "present"})
+        assert fact(reasoned(client, request), name)["presence"] == "present", name

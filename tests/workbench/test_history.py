@@ -1,0 +1,133 @@
+"""The structured history: a FHIR Questionnaire, questions that stop, and answers as FHIR."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from cds_service import fhir
+from cds_service.workbench.patients import request_of, stories
+from cds_service.workbench.questionnaire import history, items
+from tests.workbench.conftest import application
+
+HOOK = "/cds-services/muscle-twitching"
+UNEXAMINED = request_of(stories()["A01-words-under-another-code"])
+REASSURING = {
+    "weak": ["no"], "exam.result": ["all-normal"], "onset.ago": ["4-to-12-weeks"], "site.where": ["leg-left"],
+    "med.change": ["no"], "sx.sudden": ["none"], "sx": ["none"], "move": ["none"], "hx": ["none"], "trig": ["none"],
+    "trig.alcohol": ["none"], "med.sedative_cut": ["no"], "onset.speed": ["gradual"], "site.pattern": ["moving"],
+    "course.severe": ["mild"], "course.rhythm": ["comes-and-goes"], "exam.seen": ["yes"], "preg": ["neither"],
+    "med.list_complete": ["yes"], "trig.drugs": ["none"], "fam": ["none"], "course.when": ["rest"],
+}  # fmt: skip
+
+
+def asked(client: FlaskClient, answers: Any, **more: Any) -> Any:
+    body = {"request": UNEXAMINED, "answers": answers} | more
+    return client.post("/workbench/history/next", json=body).get_json()
+
+
+def test_the_form_is_a_valid_questionnaire_with_every_question(client: FlaskClient) -> None:
+    answer = client.get("/Questionnaire/twitch-history")
+    form = answer.get_json()
+    assert answer.mimetype == "application/fhir+json"
+    assert fhir.faults(form) == []
+    assert form["status"] == "draft"
+    listed = [item for group in form["item"] for item in group["item"]]
+    assert {item["linkId"] for item in listed} == set(items(history(None)))
+    weak = next(item for item in listed if item["linkId"] == "weak")
+    assert [o["valueCoding"]["code"] for o in weak["answerOption"]] == ["373066001", "373067005", "unknown"]
+    where = next(item for item in listed if item["linkId"] == "weak.where")
+    assert where["enableWhen"][0]["question"] == "weak"
+    none = [o for item in listed for o in item.get("answerOption", ()) if o.get("extension")]
+    assert none
+    assert all(option["extension"][0]["url"].endswith("questionnaire-optionExclusive") for option in none)
+
+
+def test_the_form_is_served_where_the_workbench_is_off() -> None:
+    client = application(CDS_WORKBENCH="off", CDS_PUBLIC_URL="https://cds.example.org").test_client()
+    assert client.get("/Questionnaire/twitch-history").get_json()["url"].startswith("https://cds.example.org/")
+
+
+def test_the_most_decisive_question_comes_first(client: FlaskClient) -> None:
+    assert asked(client, {})["ask"] == "weak"
+
+
+def test_it_stops_when_no_answer_can_change_the_tier(client: FlaskClient) -> None:
+    answers: dict[str, Any] = {}
+    for _ in range(len(REASSURING) + 1):
+        step = asked(client, answers)
+        if not step["ask"]:
+            break
+        answers[step["ask"]] = REASSURING[step["ask"]]
+    assert (step["ask"], step["html"], step["tier"]) == ("", "", "T7")
+    assert 6 <= len(answers) <= 14
+    assert step["left"] > 5  # which need not be asked
+    # What is left is tried here, one extreme after the other: the tier stays.
+    for link, value in (("fam", "als"), ("trig.nicotine", "yes"), ("trig.drugs", "cannabis"), ("video", "yes")):
+        assert asked(client, answers | {link: [value]})["tier"] == "T7"
+
+
+def test_an_emergency_needs_no_further_question(client: FlaskClient) -> None:
+    step = asked(client, {"sx.sudden": ["speech", "weakness"]})
+    assert (step["tier"], step["ask"]) == ("T0", "")
+
+
+def test_a_question_that_was_skipped_is_not_asked_again(client: FlaskClient) -> None:
+    assert asked(client, {}, skipped=["weak"])["ask"] != "weak"
+
+
+def test_all_the_rest_can_be_asked(client: FlaskClient) -> None:
+    step = asked(client, {"sx.sudden": ["speech", "weakness"]}, everything=True)
+    assert step["html"].count("<fieldset") == step["left"] > 10
+
+
+def test_answers_become_fhir_and_change_the_cards(client: FlaskClient) -> None:
+    answers = {"weak": ["yes"], "exam.result": ["some-abnormal"], "exam.power": ["reduced"], "exam.grade": [4],
+               "exam.bulk": ["wasted"], "exam.region": ["arm"], "site.where": ["arm-left"], "trig.sleep_h": [6.5],
+               "weak.since": ["2026-03"]}  # fmt: skip
+    done = client.post("/workbench/history/answers", json={"request": UNEXAMINED, "answers": answers}).get_json()
+    assert fhir.faults(done["questionnaireResponse"]) == []
+    assert [fault for one in done["observations"] for fault in fhir.faults(one)] == []
+    assert len(done["observations"]) == len(answers)
+    before = client.post(HOOK, json=UNEXAMINED).get_json()["cards"]
+    after = client.post(HOOK, json=done["request"]).get_json()["cards"]
+    assert before[0]["summary"] != after[0]["summary"]
+    assert "history form" in after[0]["detail"]
+
+
+WRONG = [
+    ({"weak": ["perhaps"]}, "answers.weak"),
+    ({"weak": ["yes", "no"]}, "answers.weak"),
+    ({"weak": "yes"}, "answers.weak"),
+    ({"exam.grade": [True]}, "answers.exam.grade"),
+    ({"onset.date": ["soon"]}, "answers.onset.date"),
+    ({"<b>": ["x"]}, "answers"),
+    ([], "answers"),
+]
+
+
+@pytest.mark.parametrize(("answers", "path"), WRONG, ids=str)
+def test_what_is_no_answer_is_refused_by_its_path(client: FlaskClient, answers: Any, path: str) -> None:
+    answer = client.post("/workbench/history/next", json={"request": UNEXAMINED, "answers": answers})
+    assert answer.status_code == 400
+    assert path in [issue["expression"][0] for issue in answer.get_json()["issue"]]
+
+
+WHERE = [
+    ({"CDS_PUBLIC_URL": "http://127.0.0.1:8000"}, "http://127.0.0.1:8000/workbench/history"),
+    ({"CDS_HISTORY_URL": "https://forms.example.org/twitching"}, "https://forms.example.org/twitching"),
+    ({"CDS_PUBLIC_URL": "http://127.0.0.1:8000", "CDS_HISTORY_URL": "https://forms.example.org/t"},
+     "https://forms.example.org/t"),
+    ({"CDS_PUBLIC_URL": "http://127.0.0.1:8000", "CDS_WORKBENCH": "off"}, None),
+    ({}, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "address"), WHERE, ids=str)
+def test_the_card_that_asks_leads_to_the_form(settings: dict[str, str], address: str | None) -> None:
+    asking = next(story for story in stories().values() if story.cards == ("TW24",) or "TW24" in story.cards)
+    cards = application(**settings).test_client().post(HOOK, json=request_of(asking)).get_json()["cards"]
+    links = [[link["url"] for link in card.get("links", ()) if "history" in link["label"]] for card in cards]
+    assert [urls for urls in links if urls] == ([[address]] if address else [])
