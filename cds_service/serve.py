@@ -14,8 +14,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from cds_service.errors import SettingsError
-from cds_service.network.servers import is_local
-from cds_service.settings import Settings, read_settings, state_folder
+from cds_service.settings import Settings, is_local, read_settings, state_folder
 from cds_service.web import create_app, metrics
 from cds_service.web.journal import JsonLines
 from cds_service.workbench import is_on, register_workbench

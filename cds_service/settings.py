@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -372,6 +373,14 @@ def _at_odds(values: Mapping[str, Any]) -> list[str]:
         needed = ("CDS_PUBLIC_URL", "CDS_JWT_CLIENTS")
         faults += [f"{name} is needed with CDS_AUTH=jwt" for name in needed if not values.get(name, "faulty")]
     return faults
+
+
+def is_local(host: str) -> bool:
+    """A literal loopback address. A name is none: who answers to it is decided elsewhere."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def state_folder() -> Path:

@@ -57,14 +57,6 @@ class FhirServer:
         return ip.is_global
 
 
-def is_local(host: str) -> bool:
-    """A literal loopback address. A name is none: who answers to it is decided elsewhere."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _never(ip: _Ip) -> bool:
     return (
         ip in _METADATA

@@ -25,10 +25,11 @@ from pathlib import Path
 
 import msgspec
 
+from cds_service.intake.glance import is_utf8
 from cds_service.intake.shape import id_of
 from cds_service.review.faults import Trouble
 from cds_service.review.reviewer import ANY_TYPE, Frame
-from cds_service.review.sieve import READ_KINDS, Sieve, is_utf8
+from cds_service.review.sieve import READ_KINDS, Sieve
 from cds_service.review.sources import Record, Source, Unit, records
 
 _HEAD = struct.Struct("<HHBIQI")  # lengths of patient and kind, plain, file, offset, length of the body

@@ -14,13 +14,14 @@ from cds_service.clinical.assessment import Assessment, Policy
 from cds_service.clinical.chart import QUERIES, DataGap, Patient
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.errors import RequestError, UnreadableError
+from cds_service.intake.glance import is_utf8
 from cds_service.intake.prefetch import Prefetched, whole_record
 from cds_service.intake.shape import Json, elements, id_of, reference
 from cds_service.knowledge.reading import Reading
 from cds_service.response.cards import Issuer, Recipient, write_cards
 from cds_service.review.faults import Reviewed, Trouble
 from cds_service.review.rows import Row, person, row
-from cds_service.review.sieve import Sieve, is_utf8
+from cds_service.review.sieve import Sieve
 from cds_service.review.sources import Record, Source
 
 ANY_TYPE = "any"  # in place of a resource type

@@ -13,7 +13,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate, valida
 
 from cds_service.errors import ContentError, SettingsError
 from cds_service.knowledge.files import read_yaml
-from cds_service.network.servers import is_local
+from cds_service.settings import is_local
 from cds_service.web.keys import MOST_BYTES, FetchedKeys, GivenKeys, Key, Keys, is_name, read_key, twice
 
 

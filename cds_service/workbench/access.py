@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 from flask import Response, request
 
 from cds_service.errors import Fault, RequestError
-from cds_service.network.servers import is_local
-from cds_service.settings import Settings
+from cds_service.settings import Settings, is_local
 from cds_service.web.state import state
 
 # Files of our own only: no inline script or style, nothing from elsewhere, forms only to ourselves, no frame around us.
