@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from flask import Blueprint, Response
@@ -33,11 +34,11 @@ def call(service_id: str) -> Response:
     """Answer one call of a service."""
     here = state()
     body = hook_body(service_id)
-    templates = wanted_templates(here.settings.today(), here.settings.prefetch)
-    passed = passed_over(body, templates, here.reading)
+    today = here.settings.today()  # asked once: midnight may pass during a call
+    passed = passed_over(body, wanted_templates(today, here.settings.prefetch), here.reading)
     if passed is not None:
-        return _nothing_to_say(passed, here)
-    hook, outcome = assess_call(decode(body))
+        return _nothing_to_say(passed, here, today)
+    hook, outcome = assess_call(decode(body), today)
     intent = here.settings.policy.order_intent
     issuer = Issuer(here.settings.secret, caller().key, intent=intent, history_form=_history_form(here))
     recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)
@@ -53,15 +54,15 @@ def _history_form(here: State) -> str:
     return here.settings.history_url or ours
 
 
-def assess_call(body: Any) -> tuple[HookRequest, Outcome]:
+def assess_call(body: Any, today: date) -> tuple[HookRequest, Outcome]:
     """Read one call, gather what it lacks and assess it. Raises RequestError.
 
     The hook writes cards of it and the workbench the reasoning: both see the same assessment.
     """
     here = state()
     hook = read_envelope(body)
-    tenant, today = caller().key, day_of(hook, here)
-    _note_who(hook, here)
+    tenant, today = caller().key, day_of(hook, here, today)
+    _note_who(hook, here, today)
     found = sort(hook.prefetch)
     templates = wanted_templates(today, here.settings.prefetch)
     note(fhir=ask_for_the_rest(found, hook, templates, here.fhir, tenant))
@@ -70,15 +71,14 @@ def assess_call(body: Any) -> tuple[HookRequest, Outcome]:
     return hook, assess(source, here.knowledge, here.reading, today, here.settings.policy, dismissed)
 
 
-def _note_who(hook: HookRequest, here: State) -> None:
-    who = pseudonym(here.settings.secret, hook.user_id)
-    note(hook_instance=hook.hook_instance, user=who, date=day_of(hook, here).isoformat())
+def _note_who(hook: HookRequest, here: State, day: date) -> None:
+    note(hook_instance=hook.hook_instance, user=pseudonym(here.settings.secret, hook.user_id), date=day.isoformat())
 
 
-def _nothing_to_say(hook: HookRequest, here: State) -> Response:
+def _nothing_to_say(hook: HookRequest, here: State, today: date) -> Response:
     """The answer of a whole reading of such a chart, with the same figures and the same line."""
     here.store.tidy_if_due()
-    _note_who(hook, here)
+    _note_who(hook, here, day_of(hook, here, today))
     note(fhir={})
     if not is_trial(hook, here):
         metrics.ASSESSED.labels("no card").inc()

@@ -18,11 +18,11 @@ def is_trial(hook: HookRequest, here: State) -> bool:
     return here.workbench and hook.extension.get(ORIGIN) == WORKBENCH
 
 
-def day_of(hook: HookRequest, here: State) -> date:
+def day_of(hook: HookRequest, here: State, today: date) -> date:
     """The day on which the chart is opened: today, or the day a trial names. Raises RequestError for no date."""
     named = hook.extension.get(AS_OF)
     if named is None or not is_trial(hook, here):
-        return here.settings.today()
+        return today
     try:
         return date.fromisoformat(named)
     except (TypeError, ValueError):

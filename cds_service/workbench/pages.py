@@ -132,7 +132,7 @@ def read_chart() -> Response:
 @workbench.post("/workbench/assessment")
 def assessment() -> Response:
     """The whole reasoning over the chart of a hook request."""
-    _, outcome = assess_call(sent())
+    _, outcome = assess_call(sent(), state().settings.today())
     return json_response(document(outcome))
 
 
@@ -181,7 +181,9 @@ def changed() -> Response:
     hook = read_envelope(given)
     spec = history_of(here.settings.content)
     try:
-        done = applied(given, changes, can, Known(here.knowledge, here.reading, spec), day_of(hook, here))
+        done = applied(
+            given, changes, can, Known(here.knowledge, here.reading, spec), day_of(hook, here, here.settings.today())
+        )
     except (TypeError, KeyError, AttributeError, StopIteration):
         raise RequestError(400, Fault("request.prefetch", "is not as FHIR has it", "assess it first")) from None
     return json_response({"request": done})
@@ -223,7 +225,7 @@ def history_next() -> Response:
     here, body = state(), _object(sent())
     spec = history_of(here.settings.content)
     answers = read_answers(body.get("answers", {}), spec, here.knowledge)
-    _, outcome = assess_call(body.get("request"))
+    _, outcome = assess_call(body.get("request"), state().settings.today())
     form = Form.over(outcome, spec, here.reading, here.settings.policy)
     skipped = frozenset(name for name in body.get("skipped") or () if isinstance(name, str))
     step = next_step(form, answers, skipped, askable_items(outcome, spec))
@@ -253,7 +255,7 @@ def history_answers() -> Response:
     answers = read_answers(body.get("answers", {}), spec, here.knowledge)
     given = _object(body.get("request"), "request")
     hook = read_envelope(given)
-    day, base = day_of(hook, here).isoformat(), here.settings.public_url
+    day, base = day_of(hook, here, here.settings.today()).isoformat(), here.settings.public_url
     filled = filled_form(answers, spec, here.knowledge, hook.patient_id, day, base)
     return json_response(
         {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from cds_service.workbench.patients import request_of, stories
 
 BUNDLE = json.loads(stories()["EX10-suppressed-tsh"].file.read_bytes())
 SECRET = "SECRET-VALUE"
+HOOK = "/cds-services/muscle-twitching"
 
 
 def test_a_bundle_becomes_a_request_that_answers_every_query(client: FlaskClient) -> None:
@@ -65,3 +68,27 @@ def test_a_resource_that_is_no_valid_fhir_is_named_by_its_path(client: FlaskClie
 def test_answers_that_are_none_of_ours_are_refused(client: FlaskClient) -> None:
     for body in ([], {}, {"response": 1, "assessment": {}}, {"response": {"cards": [1]}, "assessment": {"cards": []}}):
         assert client.post("/workbench/show", json=body).status_code == 400
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield from _places(child, (*path, key))
+
+
+def test_what_is_missing_in_answers_is_drawn_or_refused(client: FlaskClient) -> None:
+    request = request_of(stories()["EX10-suppressed-tsh"])
+    answers = {
+        "response": client.post(HOOK, json=request).get_json(),
+        "assessment": client.post("/workbench/assessment", json=request).get_json(),
+    }
+    # One place of each kind: all items of a list are drawn alike.
+    kinds = {tuple("*" if isinstance(key, int) else key for key in path): path for path in _places(answers)}
+    for path in list(kinds.values())[1::3]:  # every third is enough: each draws two pages
+        changed = copy.deepcopy(answers)
+        parent: Any = changed
+        for key in path[:-1]:
+            parent = parent[key]
+        parent[path[-1]] = None
+        assert client.post("/workbench/show", json=changed).status_code in (200, 400), path
