@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -20,6 +21,7 @@ from cds_service.review.faults import Reviewed, Trouble
 UNFINISHED = "unfinished"  # the folder in the output folder; gone when the run is complete
 RESULTS, ERRORS = "results.ndjson", "errors.ndjson"
 _SAFE_EVERY = 1.0  # seconds
+_PATIENCE = 2.0  # seconds: workers hold the lock of a review that was killed until they see that it is gone
 
 
 @dataclass(slots=True)
@@ -64,6 +66,30 @@ class Journal:
         self._marks = self.folder / "journal.ndjson"
         self.tally = Tally()
         self._last = 0.0
+        self._lock: int | None = None
+
+    def hold(self) -> None:
+        """Keep every other review away from the folder until ``release``. Raises ReviewError when one is at work."""
+        held = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < until:
+                    time.sleep(0.05)
+                    continue
+                os.close(held)
+                raise ReviewError(
+                    f"another review is writing here: {self._out}; wait for it, or give another folder with --out"
+                ) from None
+            self._lock = held
+            return
+
+    def release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def last_mark(self) -> Mark | None:
         """The last mark of a run that was interrupted; None when it came to none."""

@@ -68,18 +68,21 @@ def review(order: Order, progress: Progress) -> Tally:
         raise ReviewError("no file to review: give .json, .ndjson or .jsonl files, also .gz, or folders of them")
     asked = _what_was_asked(order, content, sources)
     journal = Journal(order.out)
-    finished = _begin_or_resume(order, asked, journal)
-    if finished is not None:
-        return finished
-    mark = journal.last_mark() if order.resume else None
-    if mark is None or mark.stage != "done":
-        with journal:
-            _work_through(order, content, sources, journal, progress, mark)
-    tally = journal.publish()
-    _write(order.out / MANIFEST, _manifest(asked, content, tally, sources, left_out))
-    _recount(order.out, tally)
-    journal.clear()
-    return tally
+    try:
+        finished = _begin_or_resume(order, asked, journal)
+        if finished is not None:
+            return finished
+        mark = journal.last_mark() if order.resume else None
+        if mark is None or mark.stage != "done":
+            with journal:
+                _work_through(order, content, sources, journal, progress, mark)
+        tally = journal.publish()
+        _write(order.out / MANIFEST, _manifest(asked, content, tally, sources, left_out))
+        _recount(order.out, tally)
+        journal.clear()
+        return tally
+    finally:
+        journal.release()
 
 
 def _work_through(
@@ -221,6 +224,8 @@ def _hash_of(sources: list[Source]) -> str:
 def _begin_or_resume(order: Order, asked: dict[str, Any], journal: Journal) -> Tally | None:
     """Prepare DIR, or refuse; the tally when there is nothing left to do."""
     plan_file = journal.folder / "asked.json"
+    if journal.folder.exists():
+        journal.hold()
     complete = (order.out / MANIFEST).exists() and not journal.folder.exists()
     if order.resume:
         if complete:
@@ -239,7 +244,11 @@ def _begin_or_resume(order: Order, asked: dict[str, Any], journal: Journal) -> T
         raise ReviewError(f"{order.out} holds an unfinished review: continue it with --resume, or remove {UNFINISHED}/")
     if any((order.out / name).exists() for name in (MANIFEST, RESULTS)):
         raise ReviewError(f"{order.out} holds a review already: give another folder with --out")
-    journal.folder.mkdir(parents=True)
+    try:
+        journal.folder.mkdir(parents=True)
+    except FileExistsError:
+        raise ReviewError(f"another review is writing here: {order.out}; give another folder with --out") from None
+    journal.hold()
     _write(plan_file, asked)
     return None
 

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from cds_service.__main__ import main
 from cds_service.errors import ReviewError
+from cds_service.review.journal import Journal
 from cds_service.review.simulate import Maker, Simulation
 from tests.conftest import ROOT, TODAY
 from tests.review.conftest import bundle, lines
@@ -95,6 +96,26 @@ def _left(out: Path) -> list[str]:
 
 
 # ---------------------------------------------------------------- what is refused
+
+
+def test_two_reviews_never_write_into_one_folder(
+    many: Path, reviewed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cds_service.review.journal._PATIENCE", 0.2)
+    half = tmp_path / "out" / "unfinished"
+    half.mkdir(parents=True)
+    first = Journal(tmp_path / "out")
+    first.hold()
+    for resume in (False, True):
+        with pytest.raises(ReviewError, match="another review is writing here"):
+            reviewed(many, limit=1, resume=resume)
+    first.release()
+    with pytest.raises(ReviewError, match="--resume"):
+        reviewed(many, limit=1)
+    half.joinpath("lock").unlink()
+    half.rmdir()
+    assert reviewed(many, limit=1).joinpath("run.json").exists()
+    assert not half.exists()
 
 
 def test_a_folder_with_results_is_not_written_over(many: Path, reviewed: Callable[..., Path]) -> None:
