@@ -22,8 +22,8 @@ from cds_service.errors import ReviewError
 from cds_service.review.content import ContentText, compiled, dictionary
 from cds_service.review.grouping import Shelf, bits_for, partitions
 from cds_service.review.journal import ERRORS, RESULTS, UNFINISHED, Journal, Mark, Tally
-from cds_service.review.reviewer import Terms
-from cds_service.review.sources import Source, find_sources, plan
+from cds_service.review.reviewer import ANY_TYPE, Terms
+from cds_service.review.sources import Found, Source, find_sources, plan
 from cds_service.review.workers import Crew, Job, Portion
 
 MANIFEST = "run.json"
@@ -63,8 +63,14 @@ def review(order: Order, progress: Progress) -> Tally:
     The outputs appear under their names only when the review is complete and everything adds up.
     """
     content = ContentText.of(order.content)
-    sources, left_out = find_sources(order.inputs)
+    found = find_sources(order.inputs, order.out)
+    sources = found.sources
     if not sources:
+        if order.out.resolve() in (given.resolve() for given in order.inputs):
+            raise ReviewError(f"{order.out} is an input and cannot hold the results: give another folder with --out")
+        if found.troubles:
+            first = found.troubles[0]
+            raise ReviewError(f"no file to review. {first.file}: {first.reason}")
         raise ReviewError("no file to review: give .json, .ndjson or .jsonl files, also .gz, or folders of them")
     asked = _what_was_asked(order, content, sources)
     journal = Journal(order.out)
@@ -75,9 +81,9 @@ def review(order: Order, progress: Progress) -> Tally:
         mark = journal.last_mark() if order.resume else None
         if mark is None or mark.stage != "done":
             with journal:
-                _work_through(order, content, sources, journal, progress, mark)
+                _work_through(order, content, found, journal, progress, mark)
         tally = journal.publish()
-        _write(order.out / MANIFEST, _manifest(asked, content, tally, sources, left_out))
+        _write(order.out / MANIFEST, _manifest(asked, content, tally, sources, found.left_out))
         _recount(order.out, tally)
         journal.clear()
         return tally
@@ -86,8 +92,9 @@ def review(order: Order, progress: Progress) -> Tally:
 
 
 def _work_through(
-    order: Order, content: ContentText, sources: list[Source], journal: Journal, progress: Progress, mark: Mark | None
+    order: Order, content: ContentText, found: Found, journal: Journal, progress: Progress, mark: Mark | None
 ) -> None:
+    sources = found.sources
     job = Job(
         content,
         Terms(order.today, order.policy, order.with_cards),
@@ -96,9 +103,13 @@ def _work_through(
         max(8_000_000, order.memory // order.workers // _SHARE),
     )
     if order.spark:
+        mark = None  # Spark itself repeats what is lost; an interrupted review begins again
+    journal.open(mark)
+    if mark is None:
+        _note_unread(found, journal)
+    if order.spark:
         from cds_service.review.spark import work_on_spark
 
-        journal.open(None)  # Spark itself repeats what is lost; an interrupted review begins again
         work_on_spark(order.spark, order, job, sources, journal, progress)
     else:
         _work_here(order, job, sources, journal, progress, mark)
@@ -106,10 +117,16 @@ def _work_through(
     journal.mark("done", 0, now=True)
 
 
+def _note_unread(found: Found, journal: Journal) -> None:
+    """Name what could not even be opened. It may have been part of an export: silence then proves nothing."""
+    journal.write_troubles(found.troubles)
+    if found.troubles and any(source.kind == "resources" for source in found.sources):
+        journal.tally.add_aside({}, [ANY_TYPE])
+
+
 def _work_here(
     order: Order, job: Job, sources: list[Source], journal: Journal, progress: Progress, mark: Mark | None
 ) -> None:
-    journal.open(mark)
     stage, unit, kept = (mark.stage, mark.unit, mark.spill) if mark else ("bundles", 0, "")
     _Work(order, job, sources, journal, progress).run(stage, unit, kept)
 

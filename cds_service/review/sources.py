@@ -5,10 +5,12 @@ A unit is the same whatever the number of workers: it depends on the names and s
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -76,25 +78,85 @@ class _Head(msgspec.Struct):
 _head = msgspec.json.Decoder(_Head)
 
 
-def find_sources(inputs: Iterable[Path]) -> tuple[list[Source], list[str]]:
-    """The files of all inputs, in the order of the arguments and then of their names; and the names of files left out.
+@dataclass(slots=True)
+class Found:
+    """What the inputs hold: files to read, names of files left out, and what nobody can read."""
 
-    A folder is searched with all folders in it. A file that is named itself is read whatever it is called.
+    sources: list[Source] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+
+
+def find_sources(inputs: Iterable[Path], out: Path | None = None) -> Found:
+    """The files of all inputs, in the order of the arguments and then of their names.
+
+    A folder is searched with all folders in it, but for ``out`` and other folders that a review has written.
+    A file that is named itself is read whatever it is called. Inputs of one name are told apart by their place.
     """
-    sources: list[Source] = []
-    left_out: list[str] = []
+    found = Found()
     seen: set[Path] = set()
-    for given in inputs:
-        root = given.resolve()
-        files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
+    roots = [given.resolve() for given in inputs]
+    shared = Counter(root.name for root in dict.fromkeys(roots))
+    for place, root in enumerate(roots, 1):
+        begin = f"{place}:{root.name}" if shared[root.name] > 1 else root.name
+        files, odd = _walked(root, out.resolve() if out else None) if root.is_dir() else ([root], [])
+        for path, reason in odd:
+            found.troubles.append(Trouble("file", _named(path, root, begin), 0, reason, _REMEDIES.get(reason, "")))
         for path in files:
-            name = f"{root.name}/{path.relative_to(root).as_posix()}" if root.is_dir() else path.name
+            name = _named(path, root, begin)
             if path in seen or (root.is_dir() and not path.name.lower().endswith(_ENDINGS)):
-                left_out.append(name)
+                found.left_out.append(name)
                 continue
             seen.add(path)
-            sources.append(_source(len(sources), path, name))
-    return sources, left_out
+            try:
+                if not path.is_file():
+                    found.troubles.append(Trouble("file", name, 0, _NO_FILE, _REMEDIES[_NO_FILE]))
+                    continue
+                found.sources.append(_source(len(found.sources), path, name))
+            except OSError as error:
+                reason = f"the file cannot be read: {error.strerror}"
+                found.troubles.append(Trouble("file", name, 0, reason, "check its permissions"))
+    return found
+
+
+_NO_FILE = "this is no file: a broken link, a pipe or a device"
+_LINKED = "this is a link to a folder, and links to folders are not followed"
+_REMEDIES = {_NO_FILE: "give the file itself", _LINKED: "give the folder itself as an INPUT"}
+
+
+def _walked(root: Path, out: Path | None) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Everything in a folder that is no folder; and what cannot be entered, with the reason. Both in order."""
+    files: list[Path] = []
+    odd: list[tuple[Path, str]] = []
+
+    def refused(error: OSError) -> None:
+        odd.append((Path(os.fsdecode(error.filename)), f"the folder cannot be read: {error.strerror}"))
+
+    for folder, folders, names in os.walk(root, onerror=refused):
+        here = Path(folder)
+        if here == out or is_review(here):
+            folders.clear()
+            continue
+        odd += [(here / name, _LINKED) for name in folders if (here / name).is_symlink()]
+        files += [here / name for name in names]
+    return sorted(files), sorted(odd)
+
+
+def is_review(folder: Path) -> bool:
+    """Whether a review has written this folder, or was doing so."""
+    if (folder / "unfinished" / "asked.json").is_file():
+        return True
+    try:
+        said = msgspec.json.decode((folder / "run.json").read_bytes())
+    except (OSError, msgspec.DecodeError, RecursionError):
+        return False
+    return isinstance(said, dict) and {"content_hash", "files_hash", "tally"} <= said.keys()
+
+
+def _named(path: Path, root: Path, begin: str) -> str:
+    """What output calls a file; a name that is not UTF-8 is written with its bytes as ``\\xff``."""
+    name = begin if path == root else f"{begin}/{path.relative_to(root).as_posix()}"
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _source(number: int, path: Path, name: str) -> Source:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from cds_service.errors import ReviewError
 from cds_service.review.grouping import frames_of, groups, partitions, spill
 from cds_service.review.reviewer import Frame
 from cds_service.review.run import read_manifest
@@ -164,6 +167,82 @@ def test_a_whole_file_that_is_cut_off_is_a_patient_in_error(
     out = reviewed(tmp_path / "one.json.gz")
     assert [t["reason"] for t in troubles(out)] == ["the gzip file is cut off here"]
     add_up(out)
+
+
+# ---------------------------------------------------------------- folders
+
+
+def refuse_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if str(path).endswith(name):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+
+
+def test_what_cannot_be_entered_is_named_and_makes_nothing_absent(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export, elsewhere = tmp_path / "export", tmp_path / "elsewhere"
+    as_export(population[:2], export)
+    elsewhere.mkdir()
+    (export / "closed").mkdir()
+    (export / "linked").symlink_to(elsewhere, target_is_directory=True)
+    (export / "gone.json").symlink_to(tmp_path / "nowhere.json")
+    (export / "gone.txt").symlink_to(tmp_path / "nowhere.txt")
+    os.mkfifo(export / "pipe.ndjson")
+    refuse_folder("closed", monkeypatch)
+    out = reviewed(export)
+    said = {t["file"]: t["reason"] for t in troubles(out)}
+    assert said == {
+        "export/closed": "the folder cannot be read: Permission denied",
+        "export/linked": "this is a link to a folder, and links to folders are not followed",
+        "export/gone.json": "this is no file: a broken link, a pipe or a device",
+        "export/pipe.ndjson": "this is no file: a broken link, a pipe or a device",
+    }
+    assert {t["scope"] for t in troubles(out)} == {"file"} and read_manifest(out)["tally"]["troubles"] == 4
+    for row in rows(out):
+        assert "a part of the export could not be read" in {gap["reason"] for gap in row["gaps"]}
+
+
+def test_names_that_are_not_utf_8_are_written_with_their_bytes(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/records-\xe4"))
+    folder.mkdir()
+    body = lines(bundle(population[0].resources))
+    Path(os.fsdecode(os.fsencode(folder) + b"/M\xfcller.ndjson")).write_bytes(body + b"{\n")
+    out = reviewed(folder)
+    assert [row["source"] for row in rows(out)] == ["records-\\xe4"]
+    assert [t["file"] for t in troubles(out)] == ["records-\\xe4/M\\xfcller.ndjson"]
+
+
+def test_inputs_of_one_name_are_told_apart(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    for number, place in enumerate(("a", "b")):
+        (tmp_path / place / "records").mkdir(parents=True)
+        body = lines(bundle(population[number].resources)) + b"{\n"
+        (tmp_path / place / "records" / "some.ndjson").write_bytes(body)
+    out = reviewed(tmp_path / "a" / "records", tmp_path / "b" / "records")
+    assert [t["file"] for t in troubles(out)] == ["1:records/some.ndjson", "2:records/some.ndjson"]
+
+
+def test_what_a_review_has_written_is_no_input(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    records_ = tmp_path / "records"
+    records_.mkdir()
+    (records_ / "some.ndjson").write_bytes(lines(bundle(population[0].resources)))
+    (records_ / "run.json").write_bytes(b'{"tally": "of a mill"}')  # no review of ours
+    reviewed(records_, name="records/first")
+    second = reviewed(records_, name="records/second")
+    assert read_manifest(second)["files"] == 2 and len(rows(second)) == 1
+    with pytest.raises(ReviewError, match="is an input and cannot hold the results"):
+        reviewed(records_, name="records")
 
 
 # ---------------------------------------------------------------- lines and spans
