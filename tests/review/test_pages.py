@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -167,6 +168,41 @@ def test_two_reviews_of_the_same_have_no_difference(
     done = CliRunner().invoke(main, ["compare", str(one), str(other)])
     assert "7 patients in both: the advice of 0 changed." in done.output
     assert "Only in the first: 2; only in the second: 0." in done.output
+
+
+def spoiled(run: Path, place: Path, spoil: Callable[[dict[str, Any]], object]) -> Path:
+    """The same review with something else on one line."""
+    shutil.copytree(run, place)
+    found = rows(run)
+    spoil(next(row for row in found if row["orders"] and row["withheld"] and row["missing"]))
+    (place / "results.ndjson").write_bytes(lines(*found))
+    return place
+
+
+SPOILED: dict[str, Callable[[dict[str, Any]], object]] = {
+    "orders": lambda row: row["orders"][0]["items"].append("ANOTHER-ITEM"),
+    "withheld": lambda row: row["withheld"][0].update(state="withheld", because="ANOTHER-REASON"),
+    "missing": lambda row: row["missing"].append("ANOTHER-FACT"),
+}
+
+
+@pytest.mark.parametrize("list_", SPOILED)
+def test_items_withheld_tests_and_missing_facts_are_advice(list_: str, run: Path, tmp_path: Path) -> None:
+    other = spoiled(run, tmp_path / "other", SPOILED[list_])
+    (change,) = Compared(run, other).changes()
+    assert any("ANOTHER" in one for one in getattr(change, list_).added)
+    CliRunner().invoke(main, ["compare", str(run), str(other), "--out", str(tmp_path / "page")])
+    text = (tmp_path / "page" / "comparison.html").read_text("utf-8")
+    assert "ANOTHER-" in text and "Compared are, for each patient" in text
+    assert b"ANOTHER-" in (tmp_path / "page" / "changes.ndjson").read_bytes()
+
+
+def test_a_newer_result_is_the_same_advice(run: Path, tmp_path: Path) -> None:
+    def dated(when: str) -> Callable[[dict[str, Any]], object]:
+        return lambda row: row["withheld"][0].update(because=f"a valid result is on file, on {when}")
+
+    one, other = (spoiled(run, tmp_path / when, dated(when)) for when in ("2026-05-01", "2026-06-01"))
+    assert list(Compared(one, other).changes()) == []
 
 
 def test_a_folder_without_a_review_cannot_be_compared(tmp_path: Path) -> None:
