@@ -202,10 +202,13 @@ def compare(before: Path, after: Path, out: Path | None) -> None:
     At the terminal:   cds-service compare review-of-may review-of-june
     To read and keep:  cds-service compare review-of-may review-of-june --out changes
     DIR then holds comparison.html and changes.ndjson, a line for each patient whose advice changed.
+    The exit code is 3 when either review has something in errors.ndjson: that was not compared.
     """
     with ClearErrors():
         require("review")
-        _compared(before, after, out)
+        in_error = _compared(before, after, out)
+    if in_error:
+        sys.exit(SOME_IN_ERROR)
 
 
 @click.command()
@@ -228,7 +231,7 @@ def impact(inputs: tuple[Path, ...], out: Path, content: Path, **options: Any) -
     """Show what a change of content would change over INPUT…, before it goes live.
 
     Reviews everything twice, by the content in use and by NEW_CARDS, and compares: into DIR/before, DIR/after,
-    DIR/comparison.html and DIR/changes.ndjson.
+    DIR/comparison.html and DIR/changes.ndjson. The exit code is 3 when something could not be assessed.
 
     \b
     A copy to change:   cp -r cards new-cards     (then edit, and cds-service check-content new-cards)
@@ -242,10 +245,13 @@ def impact(inputs: tuple[Path, ...], out: Path, content: Path, **options: Any) -
             chosen = options | {"content": cards, "with_cards": False, "resume": again}
             tally = reviewed(ordered(inputs, out / name, **chosen))
             click.echo(f"{name}: " + _told(tally, out / name)[0])
-        _compared(out / "before", out / "after", out)
+        in_error = _compared(out / "before", out / "after", out)
+    if in_error:
+        sys.exit(SOME_IN_ERROR)
 
 
-def _compared(before: Path, after: Path, out: Path | None) -> None:
+def _compared(before: Path, after: Path, out: Path | None) -> bool:
+    """Compare, write and tell. Whether anything in either review is in error."""
     from cds_service.review.compare import Compared, told
     from cds_service.review.comparison_page import MOST_SHOWN, comparison_page
 
@@ -265,3 +271,4 @@ def _compared(before: Path, after: Path, out: Path | None) -> None:
     if out:
         (out / "comparison.html").write_text(comparison_page(compared, shown), encoding="utf-8")
         click.echo(f"\nTo read first: {out / 'comparison.html'}. Draft content, not clinically approved.")
+    return compared.in_error

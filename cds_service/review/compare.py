@@ -26,6 +26,7 @@ COMPARED = (
     "priority and items, tests not suggested with the reason, and the decisive facts that are missing. "
     "Not compared are the wording of cards, dates, laboratory values and facts of cards that stay as they are."
 )
+_SAME = {"files_hash": "the input files", "policy": "the settings of the site", "limit": "--limit"}
 _DATED = re.compile(r"\s*\b(?:on|of|from|since) \d{4}(?:-\d{2}){0,2}\b")
 _UNKNOWN = {"is": "unknown", "value": None, "date": None}
 
@@ -141,6 +142,26 @@ class Compared:
         self._files = (before / RESULTS, after / RESULTS)
         self.counts = Comparison()
 
+    @property
+    def in_error(self) -> bool:
+        """Whether either review could not use everything: then nobody knows what changed there."""
+        return any(run["tally"]["in_error"] or run["tally"]["troubles"] for run in (self.before, self.after))
+
+    def not_compared(self) -> str:
+        """The patients and records that neither list can speak of."""
+        before, after = (
+            f"{tally['in_error']:,} patients in error and {tally['troubles']:,} files or records not usable"
+            for tally in (self.before["tally"], self.after["tally"])
+        )
+        return f"Not compared: in the first {before}; in the second {after}."
+
+    def warning(self) -> str:
+        """What else differs between the two reviews; "" when nothing does."""
+        differs = [name for key, name in _SAME.items() if self.before.get(key) != self.after.get(key)]
+        if not differs:
+            return ""
+        return f"These are not reviews of the same: {', '.join(differs)} differ. A change may come from that alone."
+
     def changes(self) -> Iterator[Change]:
         """Every patient whose advice changed, in the order of the first review; counts all the while."""
         with tempfile.TemporaryDirectory(prefix="cds-compare-") as place, self._files[1].open("rb") as others:
@@ -247,6 +268,8 @@ def _index(results: Path, file: Path) -> sqlite3.Connection:
 def told(compared: Compared) -> Iterator[str]:
     """The comparison in lines for a terminal."""
     counts = compared.counts
+    if compared.warning():
+        yield f"Warning: {compared.warning()}"
     yield f"{counts.both} patients in both: the advice of {counts.changed} changed."
     yield (
         f"{counts.gained} gained a card, {counts.lost} lost every card, "
@@ -256,6 +279,8 @@ def told(compared: Compared) -> Iterator[str]:
         f"Suggested tests changed for {counts.tests}, tests not suggested for {counts.withheld}, "
         f"missing facts for {counts.missing}."
     )
+    if compared.in_error:
+        yield compared.not_compared()
     if counts.only_before or counts.only_after:
         yield f"Only in the first: {counts.only_before}; only in the second: {counts.only_after}."
     for card in sorted({card for card, _, _ in counts.cards}):

@@ -36,7 +36,12 @@ def _sections(compared: Compared, changes: Sequence[Change]) -> Iterator[str]:
         f"Suggested tests changed for {counts.tests:,} patients, tests not suggested for {counts.withheld:,}, "
         f"missing facts for {counts.missing:,}."
     )
-    yield f"<ul class='figures'>{shown}</ul><p class='note'>{apart} {lists}</p><p class='note'>{escape(COMPARED)}</p>"
+    if compared.warning():
+        yield f"<p class='warning'><strong>{escape(compared.warning())}</strong></p>"
+    yield (
+        f"<ul class='figures'>{shown}</ul><p class='note'>{apart} {lists} {compared.not_compared()}</p>"
+        f"<p class='note'>{escape(COMPARED)}</p>"
+    )
     yield section(
         "By card",
         "What became of each card before and after, and the facts that decided it.",

@@ -197,6 +197,22 @@ def test_items_withheld_tests_and_missing_facts_are_advice(list_: str, run: Path
     assert b"ANOTHER-" in (tmp_path / "page" / "changes.ndjson").read_bytes()
 
 
+def test_patients_in_error_and_unrelated_inputs_are_told(
+    run: Path, population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "whole.ndjson").write_bytes(lines(*(bundle(one.resources) for one in population[:3])))
+    other = reviewed(tmp_path / "whole.ndjson", name="other", limit=2)
+    done = CliRunner().invoke(main, ["compare", str(run), str(other), "--out", str(tmp_path / "page")])
+    assert done.exit_code == 3
+    text = (tmp_path / "page" / "comparison.html").read_text("utf-8")
+    for place in (done.output, text):
+        assert "in the first 1 patients in error and 0 files or records not usable" in place
+        assert "in the second 0 patients in error" in place
+        assert "the input files, --limit differ" in place
+    same = CliRunner().invoke(main, ["compare", str(other), str(other)])
+    assert same.exit_code == 0 and "Warning" not in same.output
+
+
 def test_a_newer_result_is_the_same_advice(run: Path, tmp_path: Path) -> None:
     def dated(when: str) -> Callable[[dict[str, Any]], object]:
         return lambda row: row["withheld"][0].update(because=f"a valid result is on file, on {when}")
