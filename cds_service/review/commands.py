@@ -140,7 +140,7 @@ def reviewed(order: Order) -> Tally:
 def _told(tally: Tally, out: Path) -> list[str]:
     lines = [f"{tally.patients} patients: {tally.assessed} assessed, {tally.in_error} in error."]
     if tally.troubles:
-        lines.append(f"{tally.troubles} single records or files could not be used.")
+        lines.append(f"{tally.troubles} files or records not usable: how many patients they held is not known.")
     if tally.in_error or tally.troubles:
         lines.append(f"Each is named with its place in {out / 'errors.ndjson'}.")
     lines.append(f"To read first: {out / 'report.html'}. Draft content, not clinically approved.")

@@ -96,7 +96,8 @@ def _sort(record: Record, source: Source, sieve: Sieve, done: Sorted, seen: set[
     patients = [found.id] if kind == "Patient" else _patients_of(found.owners)
     fault = _fault(kind, patients)
     if fault:
-        done.troubles.append(_trouble(record, source, *fault))
+        trouble = _trouble(record, source, *fault)
+        done.troubles.append(trouble._replace(scope="patient") if kind == "Bundle" else trouble)
         done.damaged.add(ANY_TYPE if kind in _NO_RESOURCE else kind)
         return
     if not patients:

@@ -36,6 +36,7 @@ class Tally:
     lines: int = 0  # of exports
     frames: int = 0  # resources of exports, written down for their patients
     taken: int = 0  # and taken up again
+    gathered: int = 0  # patients of exports, counted where their resources were brought together
     set_aside: dict[str, int] = field(default_factory=dict)  # resources of no patient, by type
     damaged: list[str] = field(default_factory=list)  # types of which an export holds something that cannot be read
 
@@ -139,9 +140,18 @@ class Journal:
             self.tally.assessed += bool(one.line)
             self.tally.in_error += not one.line
             self._results.write(one.line)
-            self.write_troubles(one.troubles)
+            self._write_troubles(one.troubles)
 
     def write_troubles(self, troubles: Iterable[Trouble]) -> None:
+        """Write what is nobody's; and a Bundle among single resources, which is a patient who was not assessed."""
+        for trouble in troubles:
+            lost = trouble.scope == "patient"
+            self.tally.records += lost
+            self.tally.patients += lost
+            self.tally.in_error += lost
+            self._write_troubles((trouble,))
+
+    def _write_troubles(self, troubles: Iterable[Trouble]) -> None:
         for trouble in troubles:
             self.tally.troubles += trouble.scope != "patient"
             self._errors.write(trouble.line())

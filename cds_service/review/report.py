@@ -66,6 +66,8 @@ def _figures(found: Summary, manifest: Mapping[str, Any]) -> str:
         (len({u.patient for u in found.urgent}) if found.urgent_count <= MOST_LISTED else found.urgent_count,
          "with an emergency or critical fact", "grave"),
         (tally["in_error"], "could not be assessed", "grave" if tally["in_error"] else ""),
+        (tally["troubles"], "files or records not usable: how many patients they held is not known",
+         "grave" if tally["troubles"] else ""),
     )  # fmt: skip
     shown = "".join(f"<li class='{style}'><b>{number:,}</b><span>{name}</span></li>" for number, name, style in tiles)
     sums = f"{tally['patients']:,} patients in = {tally['assessed']:,} assessed + {tally['in_error']:,} in error."

@@ -197,6 +197,7 @@ class _Work:
         for number, size, portion in zip(itertools.count(first), sizes[first:], answers, strict=False):
             self._take(portion, size)
             self.journal.tally.taken += portion.taken
+            self.journal.tally.gathered += portion.gathered
             self.journal.mark("patients", number + 1, spill.name)
             if self._enough():
                 return
@@ -276,6 +277,11 @@ def _require_that_it_adds_up(tally: Tally, limit: int | None) -> None:
         raise ReviewError(
             f"{tally.patients} patients went in, {tally.assessed} were assessed and {tally.in_error} are in error: "
             "this does not add up and is a fault of the service"
+        )
+    if limit is None and tally.records + tally.gathered != tally.patients:
+        raise ReviewError(
+            f"{tally.records} Bundles were read and {tally.gathered} patients of exports brought together, but "
+            f"{tally.patients} patients were counted: this does not add up and is a fault of the service"
         )
     if limit is None and tally.frames != tally.taken:
         raise ReviewError(

@@ -169,11 +169,12 @@ def _source(number: int, path: Path, name: str) -> Source:
 def _what_it_holds(path: Path) -> tuple[bool, Kind]:
     """Whether it is read by line, and whether it holds Bundles or single resources.
 
-    ``.ndjson`` is read by line. Of other files the first line decides: a pretty-printed document has an open one.
+    ``.ndjson`` is read by line. Any other file is, when its first line is closed and its second one opens again:
+    a pretty-printed document has an open first line, and one with leading commas a comma before the second.
     """
     head = _beginning(path)
     first, _, rest = head.lstrip().partition(b"\n")
-    by_line = path.name.lower().endswith(_LINES) or (first.rstrip().endswith(b"}") and bool(rest.strip()))
+    by_line = path.name.lower().endswith(_LINES) or (first.rstrip().endswith(b"}") and rest.lstrip().startswith(b"{"))
     found = _HEAD.match(head)
     if found:
         return by_line, "bundles" if found[1] == b"Bundle" else "resources"

@@ -6,6 +6,7 @@ import errno
 import gzip
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 
 from cds_service.errors import ReviewError
 from cds_service.review.grouping import frames_of, groups, partitions, spill
+from cds_service.review.journal import Tally
 from cds_service.review.reviewer import Frame
-from cds_service.review.run import read_manifest
+from cds_service.review.run import _require_that_it_adds_up, read_manifest
 from cds_service.review.simulate import Simulated
 from cds_service.review.sources import Record, Span, _source, records
 from tests.review.conftest import bundle, lines, rows, troubles
@@ -71,7 +73,7 @@ def test_a_damaged_export_is_reviewed_to_its_end(
     assert named >= {
         ("record", "Condition.ndjson", len(whole), "the line is no JSON object"),
         ("record", observations, at[0], "the record is longer than 0 MB"),
-        ("record", observations, at[1], "a Bundle among single resources"),
+        ("patient", observations, at[1], "a Bundle among single resources"),
         ("record", observations, at[2], "the line has no resourceType"),
         ("record", observations, at[3], "the line is no JSON object"),
         ("record", observations, at[4], "the line is not in UTF-8"),
@@ -80,7 +82,7 @@ def test_a_damaged_export_is_reviewed_to_its_end(
         ("patient", "Patient.ndjson", end, "a Patient with this id says something else than an earlier one"),
     }
     assert [t["file"] for t in troubles(out) if t["scope"] == "file"] == ["export/Encounter.ndjson.gz"]
-    lost = {t["patient"]: t["reason"] for t in troubles(out) if t["scope"] == "patient"}
+    lost = {t["patient"]: t["reason"] for t in troubles(out) if t["scope"] == "patient" and t["patient"]}
     assert lost.keys() == {f"Patient/{gone}", f"Patient/{people[3].id}"}
     assert lost[f"Patient/{gone}"].startswith("there is no Patient for these ")
     assert {row["patient"] for row in rows(out)} == {f"Patient/{p.id}" for p in people} - lost.keys()
@@ -144,6 +146,35 @@ def test_a_bundle_that_cannot_be_used_is_a_patient_in_error(
     assert len(rows(out)) == 2
     assert SECRET not in str(trouble)
     add_up(out)
+
+
+WHOLE = {
+    "a manifest": (b'{"output":[{"type":"Patient"}\n,{"type":"Condition"}\n],"error":[]}', "no Bundle"),
+    "leading commas": (b'{"resourceType":"Bundle","entry":[{"resource":{}}\n, {"resource":{}}\n, {"x"\n', "no JSON"),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_a_document_is_not_taken_for_lines(kind: str, reviewed: Callable[..., Path], tmp_path: Path) -> None:
+    body, reason = WHOLE[kind]
+    (tmp_path / "manifest.json").write_bytes(body)
+    (trouble,) = troubles(reviewed(tmp_path / "manifest.json"))
+    assert trouble["scope"] == "patient" and reason in trouble["reason"]
+
+
+def test_a_json_file_with_a_bundle_on_each_line_is_read_by_line(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "some.json").write_bytes(lines(*(bundle(one.resources) for one in population[:2])))
+    assert len(rows(reviewed(tmp_path / "some.json"))) == 2
+
+
+def test_a_patient_who_is_lost_between_reading_and_counting_is_seen() -> None:
+    whole = Tally(records=2, gathered=3, patients=5, assessed=5)
+    _require_that_it_adds_up(whole, None)
+    with pytest.raises(ReviewError, match="2 Bundles were read and 3 patients"):
+        _require_that_it_adds_up(replace(whole, patients=4, assessed=4), None)
+    _require_that_it_adds_up(replace(whole, patients=4, assessed=4), 4)
 
 
 def test_a_patient_with_two_bundles_is_reviewed_once(

@@ -90,6 +90,14 @@ def test_the_report_says_what_the_lines_say(run: Path, population: list[Simulate
         assert heading in text
 
 
+def test_what_cannot_be_used_stands_among_the_figures(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "Patient.ndjson").write_bytes(lines(*population[0].resources) + b"{\n")
+    text = report_of(reviewed(tmp_path / "Patient.ndjson"))
+    assert "<li class='grave'><b>1</b><span>files or records not usable: how many patients they held" in text
+
+
 def test_a_report_of_nobody_who_twitches_is_a_page(
     population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
 ) -> None:
