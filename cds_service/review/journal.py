@@ -132,8 +132,8 @@ class Journal:
         for one in reviewed:
             self.tally.patients += 1
             if one.patient and not self._is_new(one.patient):
-                reason = "a record of the same patient stands earlier and was reviewed; this one was left out"
-                remedy = "give each patient one Bundle, or an export, whose parts are put together"
+                reason = "another record with this id stands earlier and was reviewed; this one was left out"
+                remedy = "one patient: give one Bundle, or an export, whose parts are put together; two: two ids"
                 one = one._replace(
                     line=b"", troubles=(Trouble("patient", one.file, one.offset, reason, remedy, one.patient),)
                 )

@@ -21,6 +21,7 @@ from cds_service.review.faults import Trouble
 UNIT_BYTES = 4_000_000
 _FILES_PER_UNIT = 64
 _CHUNK = 1_000_000
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _ENDINGS = (*_LINES, ".json", ".json.gz")
 _HEAD = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
@@ -172,7 +173,7 @@ def _what_it_holds(path: Path) -> tuple[bool, Kind]:
     ``.ndjson`` is read by line. Any other file is, when its first line is closed and its second one opens again:
     a pretty-printed document has an open first line, and one with leading commas a comma before the second.
     """
-    head = _beginning(path)
+    head = _beginning(path).removeprefix(_BYTE_ORDER_MARK)
     first, _, rest = head.lstrip().partition(b"\n")
     by_line = path.name.lower().endswith(_LINES) or (first.rstrip().endswith(b"}") and rest.lstrip().startswith(b"{"))
     found = _HEAD.match(head)
@@ -230,13 +231,15 @@ def _cut(source: Source, length: int) -> Iterator[tuple[Span, int]]:
 
 
 def records(span: Span, longest: int) -> Iterator[Record | Trouble]:
-    """The records that begin in a span. What cannot be read is a Trouble, and reading goes on behind it."""
-    source = span.source
-    if not source.by_line:
-        yield from _whole(span, longest)
-        return
-    for one in _lines(_chunks(span), span, longest):
-        if isinstance(one, Trouble) or one.body.strip():
+    """The records that begin in a span. What cannot be read is a Trouble, and reading goes on behind it.
+
+    A byte-order mark at the beginning of a file is no part of its first record; offsets count it.
+    """
+    by_line = span.source.by_line
+    for one in _lines(_chunks(span), span, longest) if by_line else _whole(span, longest):
+        if isinstance(one, Record) and one.offset == 0:
+            one = one._replace(body=one.body.removeprefix(_BYTE_ORDER_MARK))
+        if not by_line or isinstance(one, Trouble) or one.body.strip():
             yield one
 
 

@@ -148,6 +148,37 @@ def test_a_bundle_that_cannot_be_used_is_a_patient_in_error(
     add_up(out)
 
 
+MARK = b"\xef\xbb\xbf"
+
+
+def test_a_byte_order_mark_is_no_damage(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    one, two, three = population[:3]
+    body = MARK + lines(bundle(one.resources))
+    (tmp_path / "some.ndjson").write_bytes(body + b"{\n")
+    (tmp_path / "two.json").write_bytes(MARK + orjson.dumps(bundle(two.resources), option=orjson.OPT_INDENT_2))
+    (tmp_path / "Part.ndjson").write_bytes(MARK + lines(*three.resources))
+    out = reviewed(*(tmp_path / name for name in ("some.ndjson", "two.json", "Part.ndjson")))
+    assert len(rows(out)) == 3
+    assert [(t["file"], t["offset"]) for t in troubles(out)] == [("some.ndjson", len(body))]
+
+
+@pytest.mark.parametrize("severity", ["success", "information", "warning", "error", "fatal", ""])
+def test_only_a_failure_of_the_exporting_server_is_damage(
+    severity: str, population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    issues = [{"severity": "information"}, {"severity": severity, "diagnostics": SECRET}]
+    said = {"resourceType": "OperationOutcome", "issue": issues}
+    (tmp_path / "Some.ndjson").write_bytes(lines(*population[0].resources, said))
+    out = reviewed(tmp_path / "Some.ndjson")
+    if severity in ("error", "fatal", ""):
+        assert [t["reason"] for t in troubles(out)] == ["the exporting server reports a failure in place of a resource"]
+    else:
+        assert not troubles(out) and not any("export" in gap["reason"] for gap in rows(out)[0]["gaps"])
+        assert read_manifest(out)["tally"]["set_aside"]["OperationOutcome"] == 1
+
+
 WHOLE = {
     "a manifest": (b'{"output":[{"type":"Patient"}\n,{"type":"Condition"}\n],"error":[]}', "no Bundle"),
     "leading commas": (b'{"resourceType":"Bundle","entry":[{"resource":{}}\n, {"resource":{}}\n, {"x"\n', "no JSON"),
@@ -186,7 +217,8 @@ def test_a_patient_with_two_bundles_is_reviewed_once(
     assert len(rows(out)) == 1
     (trouble,) = troubles(out)
     assert (trouble["offset"], trouble["scope"]) == (len(body), "patient")
-    assert "stands earlier" in trouble["reason"]
+    assert trouble["reason"].startswith("another record with this id stands earlier")
+    assert "two: two ids" in trouble["remedy"]
     add_up(out)
 
 
