@@ -69,6 +69,12 @@ class Journal:
         self._last = 0.0
         self._lock: int | None = None
 
+    def begin(self) -> None:
+        """Make the folder, or take one in which nothing was done yet, and hold it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._lock is None:
+            self.hold()
+
     def hold(self) -> None:
         """Keep every other review away from the folder until ``release``. Raises ReviewError when one is at work."""
         held = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -83,8 +83,8 @@ def review(order: Order, progress: Progress) -> Tally:
             with journal:
                 _work_through(order, content, found, journal, progress, mark)
         tally = journal.publish()
-        _write(order.out / MANIFEST, _manifest(asked, content, tally, sources, found.left_out))
         _recount(order.out, tally)
+        _write(order.out / MANIFEST, _manifest(asked, content, tally, sources, found.left_out))
         journal.clear()
         return tally
     finally:
@@ -244,10 +244,12 @@ def _begin_or_resume(order: Order, asked: dict[str, Any], journal: Journal) -> T
     plan_file = journal.folder / "asked.json"
     if journal.folder.exists():
         journal.hold()
-    complete = (order.out / MANIFEST).exists() and not journal.folder.exists()
+    published = (order.out / MANIFEST).exists()  # written when all is counted: only tidying up may have been left
+    if order.resume and published and _nothing_is_left(journal):
+        if journal.folder.exists():
+            journal.clear()
+        return _tally_of(order.out)
     if order.resume:
-        if complete:
-            return _tally_of(order.out)
         if not plan_file.exists():
             raise ReviewError(f"--resume: {order.out} holds no unfinished review: start it without --resume")
         before = orjson.loads(plan_file.read_bytes())
@@ -258,17 +260,18 @@ def _begin_or_resume(order: Order, asked: dict[str, Any], journal: Journal) -> T
                 "Give the same inputs and options, or review into another folder"
             )
         return None
-    if journal.folder.exists():
+    if plan_file.exists():
         raise ReviewError(f"{order.out} holds an unfinished review: continue it with --resume, or remove {UNFINISHED}/")
     if any((order.out / name).exists() for name in (MANIFEST, RESULTS)):
         raise ReviewError(f"{order.out} holds a review already: give another folder with --out")
-    try:
-        journal.folder.mkdir(parents=True)
-    except FileExistsError:
-        raise ReviewError(f"another review is writing here: {order.out}; give another folder with --out") from None
-    journal.hold()
+    journal.begin()
     _write(plan_file, asked)
     return None
+
+
+def _nothing_is_left(journal: Journal) -> bool:
+    mark = journal.last_mark()
+    return mark is None or mark.stage == "done"
 
 
 def _require_that_it_adds_up(tally: Tally, limit: int | None) -> None:

@@ -110,10 +110,6 @@ def test_two_reviews_never_write_into_one_folder(
         with pytest.raises(ReviewError, match="another review is writing here"):
             reviewed(many, limit=1, resume=resume)
     first.release()
-    with pytest.raises(ReviewError, match="--resume"):
-        reviewed(many, limit=1)
-    half.joinpath("lock").unlink()
-    half.rmdir()
     assert reviewed(many, limit=1).joinpath("run.json").exists()
     assert not half.exists()
 
@@ -141,6 +137,29 @@ def test_a_finished_review_is_not_done_again(many: Path, reviewed: Callable[...,
     before = (first / "results.ndjson").stat().st_mtime_ns
     reviewed(many, limit=2, resume=True)
     assert (first / "results.ndjson").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("left", ["lock", "journal.ndjson", "asked.json"])
+def test_a_review_that_was_killed_while_tidying_up_is_complete(
+    left: str, many: Path, reviewed: Callable[..., Path]
+) -> None:
+    out = reviewed(many, limit=2)
+    before = (out / "results.ndjson").read_bytes()
+    (out / "unfinished").mkdir()
+    done = {"stage": "done", "unit": 0, "results": 0, "errors": 0, "tally": {}}
+    kept = {"lock": b"", "journal.ndjson": lines(done), "asked.json": b'{"as_of":"2020-01-01"}'}
+    (out / "unfinished" / left).write_bytes(kept[left])
+    assert reviewed(many, limit=2, resume=True) == out
+    assert (out / "results.ndjson").read_bytes() == before and not (out / "unfinished").exists()
+
+
+def test_a_review_that_was_killed_before_it_began_is_begun(
+    many: Path, reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "out" / "unfinished").mkdir(parents=True)
+    with pytest.raises(ReviewError, match="start it without --resume"):
+        reviewed(many, limit=1, resume=True)
+    assert (reviewed(many, limit=1) / "run.json").exists()
 
 
 # ---------------------------------------------------------------- the command
