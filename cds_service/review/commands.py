@@ -121,6 +121,7 @@ def ordered(inputs: tuple[Path, ...], out: Path, **options: Any) -> Order:
 
 def reviewed(order: Order) -> Tally:
     """Review, and write what is made of the results."""
+    from cds_service.review.journal import MAKE_ROOM, writing
     from cds_service.review.progress import Bar
     from cds_service.review.report import page
     from cds_service.review.run import errors_of, read_manifest, rows_of
@@ -130,10 +131,11 @@ def reviewed(order: Order) -> Tally:
 
     with Bar() as bar:
         tally = run(order, bar)
-    write_table(rows_of(order.out), order.out / "results.parquet")
-    manifest = read_manifest(order.out)
-    summary = summarise(rows_of(order.out), errors_of(order.out), manifest["dictionary"]["analytes"])
-    (order.out / "report.html").write_text(page(summary, manifest), encoding="utf-8")
+    with writing(order.out, MAKE_ROOM):
+        write_table(rows_of(order.out), order.out / "results.parquet")
+        manifest = read_manifest(order.out)
+        summary = summarise(rows_of(order.out), errors_of(order.out), manifest["dictionary"]["analytes"])
+        (order.out / "report.html").write_text(page(summary, manifest), encoding="utf-8")
     return tally
 
 
@@ -254,10 +256,12 @@ def _compared(before: Path, after: Path, out: Path | None) -> bool:
     """Compare, write and tell. Whether anything in either review is in error."""
     from cds_service.review.compare import Compared, told
     from cds_service.review.comparison_page import MOST_SHOWN, comparison_page
+    from cds_service.review.journal import writing
 
     compared = Compared(before, after)
     shown: list[Change] = []
     with ExitStack() as stack:
+        stack.enter_context(writing(out or before, "make room and compare again"))
         if out:
             out.mkdir(parents=True, exist_ok=True)
         lines = stack.enter_context((out / "changes.ndjson").open("wb")) if out else None
@@ -269,6 +273,7 @@ def _compared(before: Path, after: Path, out: Path | None) -> bool:
     for line in told(compared):
         click.echo(line)
     if out:
-        (out / "comparison.html").write_text(comparison_page(compared, shown), encoding="utf-8")
+        with writing(out, "make room and compare again"):
+            (out / "comparison.html").write_text(comparison_page(compared, shown), encoding="utf-8")
         click.echo(f"\nTo read first: {out / 'comparison.html'}. Draft content, not clinically approved.")
     return compared.in_error

@@ -7,7 +7,8 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +21,21 @@ from cds_service.review.faults import Reviewed, Trouble
 
 UNFINISHED = "unfinished"  # the folder in the output folder; gone when the run is complete
 RESULTS, ERRORS = "results.ndjson", "errors.ndjson"
+MAKE_ROOM = "make room and continue with --resume"
 _SAFE_EVERY = 1.0  # seconds
 _PATIENCE = 2.0  # seconds: workers hold the lock of a review that was killed until they see that it is gone
+
+
+@contextmanager
+def writing(folder: Path, remedy: str) -> Iterator[None]:
+    """A disk that is full or read-only ends a review in words. Raises ReviewError."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        reason = getattr(error, "strerror", None) or (
+            str(error) if isinstance(error, sqlite3.Error) else type(error).__name__
+        )
+        raise ReviewError(f"{reason}: {folder}; {remedy}") from error
 
 
 @dataclass(slots=True)

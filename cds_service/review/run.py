@@ -21,7 +21,7 @@ from cds_service.clinical.assessment import Policy
 from cds_service.errors import ReviewError
 from cds_service.review.content import ContentText, compiled, dictionary
 from cds_service.review.grouping import Shelf, bits_for, partitions
-from cds_service.review.journal import ERRORS, RESULTS, UNFINISHED, Journal, Mark, Tally
+from cds_service.review.journal import ERRORS, MAKE_ROOM, RESULTS, UNFINISHED, Journal, Mark, Tally, writing
 from cds_service.review.reviewer import ANY_TYPE, Terms
 from cds_service.review.sources import Found, Source, find_sources, plan
 from cds_service.review.workers import Crew, Job, Portion
@@ -75,20 +75,28 @@ def review(order: Order, progress: Progress) -> Tally:
     asked = _what_was_asked(order, content, sources)
     journal = Journal(order.out)
     try:
-        finished = _begin_or_resume(order, asked, journal)
+        with writing(order.out, "give a folder with --out that can be written to"):
+            finished = _begin_or_resume(order, asked, journal)
         if finished is not None:
             return finished
-        mark = journal.last_mark() if order.resume else None
-        if mark is None or mark.stage != "done":
-            with journal:
-                _work_through(order, content, found, journal, progress, mark)
-        tally = journal.publish()
-        _recount(order.out, tally)
-        _write(order.out / MANIFEST, _manifest(asked, content, tally, sources, found.left_out))
-        journal.clear()
-        return tally
+        with writing(order.out, MAKE_ROOM):
+            return _carried_out(order, content, found, asked, journal, progress)
     finally:
         journal.release()
+
+
+def _carried_out(
+    order: Order, content: ContentText, found: Found, asked: dict[str, Any], journal: Journal, progress: Progress
+) -> Tally:
+    mark = journal.last_mark() if order.resume else None
+    if mark is None or mark.stage != "done":
+        with journal:
+            _work_through(order, content, found, journal, progress, mark)
+    tally = journal.publish()
+    _recount(order.out, tally)
+    _write(order.out / MANIFEST, _manifest(asked, content, tally, found.sources, found.left_out))
+    journal.clear()
+    return tally
 
 
 def _work_through(

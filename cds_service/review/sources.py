@@ -292,6 +292,10 @@ def _lines(chunks: Iterator[bytes | Trouble], span: Span, longest: int) -> Itera
             held = []  # named when its end is found; its beginning need not be kept
         elif rest:
             held.append(rest)
+    if position == 0:
+        yield Trouble(
+            "file", span.source.name, 0, "the file is empty", "export or copy the file again, or leave it out"
+        )
     if length and not skipping:
         yield _too_long(span, offset, longest) if length > longest else Record(offset, b"".join(held))
 
@@ -311,7 +315,7 @@ def _chunks(span: Span) -> Iterator[bytes | Trouble]:
 
 def _unpacked(packed: Iterator[bytes], span: Span) -> Iterator[bytes | Trouble]:
     """Everything that a gzip file gives, also of several members, up to where it breaks."""
-    inflate, begun = zlib.decompressobj(_GZIP), False
+    inflate, begun = zlib.decompressobj(_GZIP), True  # a file of no bytes is cut off
     try:
         for raw in packed:
             while raw:

@@ -179,6 +179,21 @@ def test_only_a_failure_of_the_exporting_server_is_damage(
         assert read_manifest(out)["tally"]["set_aside"]["OperationOutcome"] == 1
 
 
+def test_empty_files_are_named(population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path) -> None:
+    export = tmp_path / "export"
+    as_export(population[:1], export)
+    for name in ("Condition.ndjson", "Encounter.ndjson.gz", "some.json.gz"):
+        (export / name).write_bytes(b"")
+    out = reviewed(export)
+    assert {(t["scope"], t["file"], t["reason"]) for t in troubles(out)} == {
+        ("file", "export/Condition.ndjson", "the file is empty"),
+        ("file", "export/Encounter.ndjson.gz", "the gzip file is cut off here"),
+        ("patient", "export/some.json.gz", "the gzip file is cut off here"),
+    }
+    assert {"conditions", "encounters"} <= {gap["query"] for gap in rows(out)[0]["gaps"]}
+    add_up(out)
+
+
 WHOLE = {
     "a manifest": (b'{"output":[{"type":"Patient"}\n,{"type":"Condition"}\n],"error":[]}', "no Bundle"),
     "leading commas": (b'{"resourceType":"Bundle","entry":[{"resource":{}}\n, {"resource":{}}\n, {"x"\n', "no JSON"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -160,6 +161,25 @@ def test_a_review_that_was_killed_before_it_began_is_begun(
     with pytest.raises(ReviewError, match="start it without --resume"):
         reviewed(many, limit=1, resume=True)
     assert (reviewed(many, limit=1) / "run.json").exists()
+
+
+def test_a_full_disk_is_said_and_the_review_goes_on_when_there_is_room(
+    many: Path, reviewed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as narrow:
+        narrow.setattr("cds_service.review.journal.Journal.write", full)
+        with pytest.raises(ReviewError, match=r"No space left on device: .*out; make room and continue with --resume"):
+            reviewed(many, limit=3)
+    assert len((reviewed(many, limit=3, resume=True) / "results.ndjson").read_bytes().splitlines()) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_said(many: Path, reviewed: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ReviewError, match=r"Not a directory: .*out; give a folder"):
+        reviewed(many, limit=1, name="file/out")
 
 
 # ---------------------------------------------------------------- the command
