@@ -78,7 +78,7 @@ def _processors() -> float:
 
 def parsed(place: Path, workers: int) -> tuple[Cost, int]:
     """A pass that only parses, and the bytes it parsed."""
-    sources, _ = find_sources([place])
+    sources = find_sources([place]).sources
     units = [unit for kind in ("bundles", "resources") for unit in plan(sources, kind)]  # type: ignore[arg-type]
     begun = time.perf_counter(), _processors()
     # Without the garbage collector, which would look through the compiled content: as fast as it can be.

@@ -20,6 +20,8 @@ STAT_DAYS = 1  # in an emergency only a result of today or yesterday spares a te
 RESULT_LATE_AFTER = {"laboratory": 7, "study": 30, "imaging": 30}  # days
 _GONE = frozenset({"revoked"})
 
+ASKED_BY_NAME = "what is missing is asked for by name on this card"
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedOrder:
@@ -126,7 +128,7 @@ def plan_order(order: CardOrder, case: Case, asked: frozenset[str] = frozenset()
         return Withheld(investigation, "pending", f"already ordered on {open_orders[0].when}")
     if not items and elsewhere:
         rest = "; a normal result of the rest still counts" if done else ""
-        return Withheld(investigation, "done", f"what is missing is asked for by name on this card{rest}", tuple(done))
+        return Withheld(investigation, "done", f"{ASKED_BY_NAME}{rest}", tuple(done))
     if not items:
         return Withheld(investigation, "done", "a normal result still counts", tuple(done))
     return PlannedOrder(investigation, order.priority, items)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
 
 from cds_service.review.summary import BINS, SIDES, Histogram
 
 _WIDTH, _ROW, _BAR = 720, 26, 16
+_LONGEST, _MORE = 42, 14  # a longer label goes on below
+_LEAST = 2.0  # height of a bar: one value is seen beside thousands
 _LABEL, _FIGURE = 320, 90
 _TILE_WIDTH, _TILE_HEIGHT, _PAD = 228, 120, 8
 
@@ -38,12 +41,15 @@ def bars(title: str, lines: Sequence[Line], of: int = 0) -> str:
     """Horizontal bars. ``of``: a total for a share behind each number; 0: none."""
     most = max((line.total for line in lines), default=0) or 1
     scale = (_WIDTH - _LABEL - _FIGURE) / most
-    height = len(lines) * _ROW + 4
+    labels = [wrap(line.label, _LONGEST) or [""] for line in lines]
+    height = sum(_ROW + (len(label) - 1) * _MORE for label in labels) + 4
     parts = [f'<svg class="chart" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">']
-    for number, line in enumerate(lines):
-        y = number * _ROW + 4
-        shown = line.label if len(line.label) <= 42 else f"{line.label[:41]}…"
-        parts.append(f'<text class="label" x="{_LABEL - 10}" y="{y + 13}">{escape(shown)}</text>')
+    y = 4
+    for label, line in zip(labels, lines, strict=True):
+        parts += (
+            f'<text class="label" x="{_LABEL - 10}" y="{y + 13 + _MORE * place}">{escape(words)}</text>'
+            for place, words in enumerate(label)
+        )
         x = float(_LABEL)
         for piece in line.pieces:
             if piece.count:
@@ -54,6 +60,7 @@ def bars(title: str, lines: Sequence[Line], of: int = 0) -> str:
                 x += width
         share = f" · {line.total / of:.0%}" if of else ""
         parts.append(f'<text class="figure" x="{x + 8:.1f}" y="{y + 13}">{line.total:,}{share}</text>')
+        y += _ROW + (len(label) - 1) * _MORE
     return "".join((*parts, "</svg>"))
 
 
@@ -66,8 +73,8 @@ def histogram(title: str, unit: str, found: Histogram, limits: Iterable[tuple[fl
     for place in range(BINS):
         y = float(floor)
         for side in reversed(SIDES):
-            height = found.bins[side][place] / tallest * rise
-            if height:
+            if found.bins[side][place]:
+                height = max(_LEAST, found.bins[side][place] / tallest * rise)
                 y -= height
                 x = _PAD + place * step
                 parts.append(
@@ -81,5 +88,8 @@ def histogram(title: str, unit: str, found: Histogram, limits: Iterable[tuple[fl
         if all(abs(x - other) > 24 for other in taken):  # numbers never lie on each other
             taken.append(x)
             parts.append(f'<text class="tick" x="{x:.1f}" y="{floor + 16}">{value:g}</text>')
-    parts.append(f'<text class="unit" x="{_TILE_WIDTH - _PAD}" y="{_TILE_HEIGHT - 3}">{escape(unit)}</text>')
+    first, last = found.low + found.width, found.high - found.width
+    parts.append(f'<text class="edge" x="{_PAD}" y="{_TILE_HEIGHT - 3}">≤ {first:.3g}</text>')
+    at = f'x="{_TILE_WIDTH - _PAD}" y="{_TILE_HEIGHT - 3}"'
+    parts.append(f'<text class="unit" {at}>≥ {last:.3g} {escape(unit)}</text>')
     return "".join((*parts, "</svg>"))

@@ -121,6 +121,7 @@ def ordered(inputs: tuple[Path, ...], out: Path, **options: Any) -> Order:
 
 def reviewed(order: Order) -> Tally:
     """Review, and write what is made of the results."""
+    from cds_service.review.journal import MAKE_ROOM, writing
     from cds_service.review.progress import Bar
     from cds_service.review.report import page
     from cds_service.review.run import errors_of, read_manifest, rows_of
@@ -130,17 +131,18 @@ def reviewed(order: Order) -> Tally:
 
     with Bar() as bar:
         tally = run(order, bar)
-    write_table(rows_of(order.out), order.out / "results.parquet")
-    manifest = read_manifest(order.out)
-    summary = summarise(rows_of(order.out), errors_of(order.out), manifest["dictionary"]["analytes"])
-    (order.out / "report.html").write_text(page(summary, manifest), encoding="utf-8")
+    with writing(order.out, MAKE_ROOM):
+        write_table(rows_of(order.out), order.out / "results.parquet")
+        manifest = read_manifest(order.out)
+        summary = summarise(rows_of(order.out), errors_of(order.out), manifest["dictionary"]["analytes"])
+        (order.out / "report.html").write_text(page(summary, manifest), encoding="utf-8")
     return tally
 
 
 def _told(tally: Tally, out: Path) -> list[str]:
     lines = [f"{tally.patients} patients: {tally.assessed} assessed, {tally.in_error} in error."]
     if tally.troubles:
-        lines.append(f"{tally.troubles} single records or files could not be used.")
+        lines.append(f"{tally.troubles} files or records not usable: how many patients they held is not known.")
     if tally.in_error or tally.troubles:
         lines.append(f"Each is named with its place in {out / 'errors.ndjson'}.")
     lines.append(f"To read first: {out / 'report.html'}. Draft content, not clinically approved.")
@@ -202,10 +204,13 @@ def compare(before: Path, after: Path, out: Path | None) -> None:
     At the terminal:   cds-service compare review-of-may review-of-june
     To read and keep:  cds-service compare review-of-may review-of-june --out changes
     DIR then holds comparison.html and changes.ndjson, a line for each patient whose advice changed.
+    The exit code is 3 when either review has something in errors.ndjson: that was not compared.
     """
     with ClearErrors():
         require("review")
-        _compared(before, after, out)
+        in_error = _compared(before, after, out)
+    if in_error:
+        sys.exit(SOME_IN_ERROR)
 
 
 @click.command()
@@ -228,7 +233,7 @@ def impact(inputs: tuple[Path, ...], out: Path, content: Path, **options: Any) -
     """Show what a change of content would change over INPUT…, before it goes live.
 
     Reviews everything twice, by the content in use and by NEW_CARDS, and compares: into DIR/before, DIR/after,
-    DIR/comparison.html and DIR/changes.ndjson.
+    DIR/comparison.html and DIR/changes.ndjson. The exit code is 3 when something could not be assessed.
 
     \b
     A copy to change:   cp -r cards new-cards     (then edit, and cds-service check-content new-cards)
@@ -242,16 +247,21 @@ def impact(inputs: tuple[Path, ...], out: Path, content: Path, **options: Any) -
             chosen = options | {"content": cards, "with_cards": False, "resume": again}
             tally = reviewed(ordered(inputs, out / name, **chosen))
             click.echo(f"{name}: " + _told(tally, out / name)[0])
-        _compared(out / "before", out / "after", out)
+        in_error = _compared(out / "before", out / "after", out)
+    if in_error:
+        sys.exit(SOME_IN_ERROR)
 
 
-def _compared(before: Path, after: Path, out: Path | None) -> None:
+def _compared(before: Path, after: Path, out: Path | None) -> bool:
+    """Compare, write and tell. Whether anything in either review is in error."""
     from cds_service.review.compare import Compared, told
     from cds_service.review.comparison_page import MOST_SHOWN, comparison_page
+    from cds_service.review.journal import writing
 
     compared = Compared(before, after)
     shown: list[Change] = []
     with ExitStack() as stack:
+        stack.enter_context(writing(out or before, "make room and compare again"))
         if out:
             out.mkdir(parents=True, exist_ok=True)
         lines = stack.enter_context((out / "changes.ndjson").open("wb")) if out else None
@@ -263,5 +273,7 @@ def _compared(before: Path, after: Path, out: Path | None) -> None:
     for line in told(compared):
         click.echo(line)
     if out:
-        (out / "comparison.html").write_text(comparison_page(compared, shown), encoding="utf-8")
+        with writing(out, "make room and compare again"):
+            (out / "comparison.html").write_text(comparison_page(compared, shown), encoding="utf-8")
         click.echo(f"\nTo read first: {out / 'comparison.html'}. Draft content, not clinically approved.")
+    return compared.in_error

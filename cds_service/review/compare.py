@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import tempfile
 from collections import Counter
@@ -20,6 +21,13 @@ NOT_TRIGGERED = "not triggered"
 RULE = "the rule itself changed; its facts are the same"
 RANK = "another card on the ladder changed; its own facts are the same"
 TWITCHING = "twitch_current"
+COMPARED = (
+    "Compared are, for each patient: what became of every triggered card with its indicator, suggested tests with "
+    "priority and items, tests not suggested with the reason, and the decisive facts that are missing. "
+    "Not compared are the wording of cards, dates, laboratory values and facts of cards that stay as they are."
+)
+_SAME = {"files_hash": "the input files", "policy": "the settings of the site", "limit": "--limit"}
+_DATED = re.compile(r"\s*\b(?:on|of|from|since) \d{4}(?:-\d{2}){0,2}\b")
 _UNKNOWN = {"is": "unknown", "value": None, "date": None}
 
 
@@ -34,6 +42,13 @@ class FactChange(NamedTuple):
     def turned(self) -> bool:
         """Whether its presence changed, and not its value or date alone."""
         return bool(self.before["is"] != self.after["is"])
+
+
+class Difference(NamedTuple):
+    """What one list of a line has more and less than before."""
+
+    added: tuple[str, ...]
+    gone: tuple[str, ...]
 
 
 class CardChange(NamedTuple):
@@ -59,8 +74,9 @@ class Change:
     tiers: tuple[str, str]
     indicators: tuple[str | None, str | None]
     cards: tuple[CardChange, ...]
-    orders_added: tuple[str, ...]
-    orders_gone: tuple[str, ...]
+    orders: Difference
+    withheld: Difference
+    missing: Difference
 
     def line(self) -> bytes:
         cards = [
@@ -69,7 +85,9 @@ class Change:
         ]
         said = {
             "patient": self.patient, "source": self.source, "tiers": self.tiers, "indicators": self.indicators,
-            "cards": cards, "orders_added": self.orders_added, "orders_gone": self.orders_gone,
+            "cards": cards, "orders_added": self.orders.added, "orders_gone": self.orders.gone,
+            "withheld_added": self.withheld.added, "withheld_gone": self.withheld.gone,
+            "missing_added": self.missing.added, "missing_gone": self.missing.gone,
         }  # fmt: skip
         return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
 
@@ -88,6 +106,9 @@ class Comparison:
     quieter: int = 0
     gained: int = 0  # patients who had no card and have one
     lost: int = 0
+    tests: int = 0  # patients whose suggested tests changed, by test, priority or items
+    withheld: int = 0
+    missing: int = 0
 
     def count(self, change: Change) -> None:
         self.changed += 1
@@ -96,6 +117,9 @@ class Comparison:
         self.lost += after == 0 < before
         self.louder += 0 < before < after
         self.quieter += 0 < after < before
+        self.tests += any(change.orders)
+        self.withheld += any(change.withheld)
+        self.missing += any(change.missing)
         for card in change.cards:
             self.cards[card.card, card.before, card.after] += 1
             for fact in card.facts:
@@ -117,6 +141,26 @@ class Compared:
         self.before, self.after = read_manifest(before), read_manifest(after)
         self._files = (before / RESULTS, after / RESULTS)
         self.counts = Comparison()
+
+    @property
+    def in_error(self) -> bool:
+        """Whether either review could not use everything: then nobody knows what changed there."""
+        return any(run["tally"]["in_error"] or run["tally"]["troubles"] for run in (self.before, self.after))
+
+    def not_compared(self) -> str:
+        """The patients and records that neither list can speak of."""
+        before, after = (
+            f"{tally['in_error']:,} patients in error and {tally['troubles']:,} files or records not usable"
+            for tally in (self.before["tally"], self.after["tally"])
+        )
+        return f"Not compared: in the first {before}; in the second {after}."
+
+    def warning(self) -> str:
+        """What else differs between the two reviews; "" when nothing does."""
+        differs = [name for key, name in _SAME.items() if self.before.get(key) != self.after.get(key)]
+        if not differs:
+            return ""
+        return f"These are not reviews of the same: {', '.join(differs)} differ. A change may come from that alone."
 
     def changes(self) -> Iterator[Change]:
         """Every patient whose advice changed, in the order of the first review; counts all the while."""
@@ -151,12 +195,12 @@ class Compared:
             for card in sorted(states[0].keys() | states[1].keys())
             if states[0].get(card) != states[1].get(card)
         )
-        orders = _orders(old), _orders(new)
-        if not cards and orders[0] == orders[1]:
+        orders, withheld, missing = (_difference(of(old), of(new)) for of in (_orders, _withheld, _missing))
+        if not cards and not any((*orders, *withheld, *missing)):
             return None
         return Change(
             old["patient"], new["source"], (old["tier"], new["tier"]), (old["indicator"], new["indicator"]), cards,
-            tuple(sorted(orders[1] - orders[0])), tuple(sorted(orders[0] - orders[1])),
+            orders, withheld, missing,
         )  # fmt: skip
 
     def _facts(self, card: str, old: Row, new: Row) -> Iterator[FactChange]:
@@ -192,8 +236,21 @@ def _states(row: Row) -> dict[str, str]:
     }
 
 
+def _difference(before: set[str], after: set[str]) -> Difference:
+    return Difference(tuple(sorted(after - before)), tuple(sorted(before - after)))
+
+
 def _orders(row: Row) -> set[str]:
-    return {f"{order['test']}/{order['priority']}" for order in row["orders"]}
+    return {f"{order['test']}/{order['priority']}: {', '.join(sorted(order['items']))}" for order in row["orders"]}
+
+
+def _withheld(row: Row) -> set[str]:
+    """Without dates: a newer result of the same kind is the same advice."""
+    return {f"{held['test']}: {held['state']}, {_DATED.sub('', held['because'])}" for held in row["withheld"]}
+
+
+def _missing(row: Row) -> set[str]:
+    return set(row["missing"])
 
 
 def _index(results: Path, file: Path) -> sqlite3.Connection:
@@ -211,11 +268,19 @@ def _index(results: Path, file: Path) -> sqlite3.Connection:
 def told(compared: Compared) -> Iterator[str]:
     """The comparison in lines for a terminal."""
     counts = compared.counts
+    if compared.warning():
+        yield f"Warning: {compared.warning()}"
     yield f"{counts.both} patients in both: the advice of {counts.changed} changed."
     yield (
         f"{counts.gained} gained a card, {counts.lost} lost every card, "
         f"{counts.louder} are graver, {counts.quieter} are milder."
     )
+    yield (
+        f"Suggested tests changed for {counts.tests}, tests not suggested for {counts.withheld}, "
+        f"missing facts for {counts.missing}."
+    )
+    if compared.in_error:
+        yield compared.not_compared()
     if counts.only_before or counts.only_after:
         yield f"Only in the first: {counts.only_before}; only in the second: {counts.only_after}."
     for card in sorted({card for card, _, _ in counts.cards}):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from cds_service.review.compare import Change, Compared, FactChange
+from cds_service.review.compare import COMPARED, Change, Compared, Difference, FactChange
 from cds_service.review.document import document, section, table
 
 MOST_SHOWN = 500
@@ -32,7 +32,16 @@ def _sections(compared: Compared, changes: Sequence[Change]) -> Iterator[str]:
     )  # fmt: skip
     shown = "".join(f"<li class='{style}'><b>{number:,}</b><span>{name}</span></li>" for number, name, style in figures)
     apart = f"Only in the first: {counts.only_before:,}; only in the second: {counts.only_after:,}."
-    yield f"<ul class='figures'>{shown}</ul><p class='note'>{apart}</p>"
+    lists = (
+        f"Suggested tests changed for {counts.tests:,} patients, tests not suggested for {counts.withheld:,}, "
+        f"missing facts for {counts.missing:,}."
+    )
+    if compared.warning():
+        yield f"<p class='warning'><strong>{escape(compared.warning())}</strong></p>"
+    yield (
+        f"<ul class='figures'>{shown}</ul><p class='note'>{apart} {lists} {compared.not_compared()}</p>"
+        f"<p class='note'>{escape(COMPARED)}</p>"
+    )
     yield section(
         "By card",
         "What became of each card before and after, and the facts that decided it.",
@@ -48,7 +57,10 @@ def _sections(compared: Compared, changes: Sequence[Change]) -> Iterator[str]:
     yield section(
         "Patient by patient",
         f"To look up in the record before the change is approved.{more}",
-        table(("Patient", "Tier", "Cards", "Facts", "Tests"), (_row(compared, change) for change in changes)),
+        table(
+            ("Patient", "Tier", "Cards", "Facts", "Tests and missing facts"),
+            (_row(compared, change) for change in changes),
+        ),
     )
 
 
@@ -74,14 +86,23 @@ def _facts(compared: Compared) -> Iterator[tuple[str, ...]]:
 def _row(compared: Compared, change: Change) -> tuple[str, ...]:
     cards = "<br>".join(f"{escape(c.card)}: {escape(c.before)} → {escape(c.after)}" for c in change.cards)
     facts = dict.fromkeys(_fact(compared, fact) for card in change.cards for fact in card.facts)
-    tests = [f"+ {escape(test)}" for test in change.orders_added] + [f"− {escape(test)}" for test in change.orders_gone]
+    tests = [*_signed(change.orders, ""), *_signed(change.withheld, "not suggested: ")]
+    missing = [f"{sign} missing: {escape(compared.title('findings', name))}" for sign, name in _parts(change.missing)]
     return (
         f"<code>{escape(change.patient)}</code><br><small>{escape(change.source)}</small>",
         escape(" → ".join(dict.fromkeys(change.tiers))),
         cards,
         "<br>".join(facts) or "the same facts",
-        f"<small class='tests'>{'<br>'.join(tests)}</small>",
+        f"<small class='tests'>{'<br>'.join((*tests, *missing))}</small>",
     )
+
+
+def _parts(difference: Difference) -> list[tuple[str, str]]:
+    return [*(("+", one) for one in difference.added), *(("−", one) for one in difference.gone)]
+
+
+def _signed(difference: Difference, before: str) -> list[str]:
+    return [f"{sign} {before}{escape(one)}" for sign, one in _parts(difference)]
 
 
 def _fact(compared: Compared, fact: FactChange) -> str:

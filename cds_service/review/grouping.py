@@ -94,10 +94,14 @@ def _sort(record: Record, source: Source, sieve: Sieve, done: Sorted, seen: set[
     if kind == "Medication" and found.id:
         done.medications.append((found.id, record.body))
         return
+    if kind == "OperationOutcome" and _says_nothing_failed(record.body):
+        done.set_aside[kind] += 1
+        return
     patients = [found.id] if kind == "Patient" else _patients_of(found.owners)
     fault = _fault(kind, patients)
     if fault:
-        done.troubles.append(_trouble(record, source, *fault))
+        trouble = _trouble(record, source, *fault)
+        done.troubles.append(trouble._replace(scope="patient") if kind == "Bundle" else trouble)
         done.damaged.add(ANY_TYPE if kind in _NO_RESOURCE else kind)
         return
     if not patients:
@@ -111,6 +115,26 @@ _NO_RESOURCE = {
     "Bundle": ("a Bundle among single resources", "give Bundles in files of their own"),
     "OperationOutcome": ("the exporting server reports a failure in place of a resource", "look at it there"),
 }
+
+
+class _Issue(msgspec.Struct):
+    severity: str = ""
+
+
+class _Outcome(msgspec.Struct):
+    issue: list[_Issue] = []
+
+
+_outcome = msgspec.json.Decoder(_Outcome)
+
+
+def _says_nothing_failed(body: bytes) -> bool:
+    """Whether a server only remarks on something. Where it does not say how grave it is, that may be a failure."""
+    try:
+        issues = _outcome.decode(body).issue
+    except msgspec.DecodeError:
+        return False
+    return bool(issues) and all(issue.severity in ("success", "information", "warning") for issue in issues)
 
 
 def _why_unreadable(body: bytes, error: ValueError) -> tuple[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +21,21 @@ from cds_service.review.faults import Reviewed, Trouble
 
 UNFINISHED = "unfinished"  # the folder in the output folder; gone when the run is complete
 RESULTS, ERRORS = "results.ndjson", "errors.ndjson"
+MAKE_ROOM = "make room and continue with --resume"
 _SAFE_EVERY = 1.0  # seconds
+_PATIENCE = 2.0  # seconds: workers hold the lock of a review that was killed until they see that it is gone
+
+
+@contextmanager
+def writing(folder: Path, remedy: str) -> Iterator[None]:
+    """A disk that is full or read-only ends a review in words. Raises ReviewError."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        reason = getattr(error, "strerror", None) or (
+            str(error) if isinstance(error, sqlite3.Error) else type(error).__name__
+        )
+        raise ReviewError(f"{reason}: {folder}; {remedy}") from error
 
 
 @dataclass(slots=True)
@@ -34,6 +50,7 @@ class Tally:
     lines: int = 0  # of exports
     frames: int = 0  # resources of exports, written down for their patients
     taken: int = 0  # and taken up again
+    gathered: int = 0  # patients of exports, counted where their resources were brought together
     set_aside: dict[str, int] = field(default_factory=dict)  # resources of no patient, by type
     damaged: list[str] = field(default_factory=list)  # types of which an export holds something that cannot be read
 
@@ -64,6 +81,36 @@ class Journal:
         self._marks = self.folder / "journal.ndjson"
         self.tally = Tally()
         self._last = 0.0
+        self._lock: int | None = None
+
+    def begin(self) -> None:
+        """Make the folder, or take one in which nothing was done yet, and hold it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._lock is None:
+            self.hold()
+
+    def hold(self) -> None:
+        """Keep every other review away from the folder until ``release``. Raises ReviewError when one is at work."""
+        held = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < until:
+                    time.sleep(0.05)
+                    continue
+                os.close(held)
+                raise ReviewError(
+                    f"another review is writing here: {self._out}; wait for it, or give another folder with --out"
+                ) from None
+            self._lock = held
+            return
+
+    def release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def last_mark(self) -> Mark | None:
         """The last mark of a run that was interrupted; None when it came to none."""
@@ -105,17 +152,26 @@ class Journal:
         for one in reviewed:
             self.tally.patients += 1
             if one.patient and not self._is_new(one.patient):
-                reason = "a record of the same patient stands earlier and was reviewed; this one was left out"
-                remedy = "give each patient one Bundle, or an export, whose parts are put together"
+                reason = "another record with this id stands earlier and was reviewed; this one was left out"
+                remedy = "one patient: give one Bundle, or an export, whose parts are put together; two: two ids"
                 one = one._replace(
                     line=b"", troubles=(Trouble("patient", one.file, one.offset, reason, remedy, one.patient),)
                 )
             self.tally.assessed += bool(one.line)
             self.tally.in_error += not one.line
             self._results.write(one.line)
-            self.write_troubles(one.troubles)
+            self._write_troubles(one.troubles)
 
     def write_troubles(self, troubles: Iterable[Trouble]) -> None:
+        """Write what is nobody's; and a Bundle among single resources, which is a patient who was not assessed."""
+        for trouble in troubles:
+            lost = trouble.scope == "patient"
+            self.tally.records += lost
+            self.tally.patients += lost
+            self.tally.in_error += lost
+            self._write_troubles((trouble,))
+
+    def _write_troubles(self, troubles: Iterable[Trouble]) -> None:
         for trouble in troubles:
             self.tally.troubles += trouble.scope != "patient"
             self._errors.write(trouble.line())

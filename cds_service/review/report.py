@@ -10,7 +10,7 @@ from typing import Any
 from cds_service.review.charts import Line, Piece, bars, histogram
 from cds_service.review.document import document, legend, section, table
 from cds_service.review.rows import NO_TIER
-from cds_service.review.summary import AGES, MOST_LISTED, SEXES, Quality, Summary, Urgent
+from cds_service.review.summary import AGES, SEXES, Quality, Summary, Urgent
 
 _TIERS = {
     "T0": "Emergency features", "T1": "Critical laboratory value", "T2": "Weakness, motor neurone or muscle pattern",
@@ -62,10 +62,12 @@ def _figures(found: Summary, manifest: Mapping[str, Any]) -> str:
     tiles = (
         (tally["patients"], "patients in", ""),
         (found.twitching, "with charted twitching", ""),
+        (found.twitching_unknown, "of whom twitching is not known", ""),
         (found.with_card, "with a card", ""),
-        (len({u.patient for u in found.urgent}) if found.urgent_count <= MOST_LISTED else found.urgent_count,
-         "with an emergency or critical fact", "grave"),
+        (found.urgent_patients, "with an emergency or critical fact", "grave"),
         (tally["in_error"], "could not be assessed", "grave" if tally["in_error"] else ""),
+        (tally["troubles"], "files or records not usable: how many patients they held is not known",
+         "grave" if tally["troubles"] else ""),
     )  # fmt: skip
     shown = "".join(f"<li class='{style}'><b>{number:,}</b><span>{name}</span></li>" for number, name, style in tiles)
     sums = f"{tally['patients']:,} patients in = {tally['assessed']:,} assessed + {tally['in_error']:,} in error."
@@ -79,7 +81,7 @@ def _first(found: Summary, names: Mapping[str, Any]) -> str:
     )
     if not found.urgent:
         return section("To look at first", explained, "<p>None.</p>")
-    more = f"<p><a href='#all'>All {found.urgent_count:,} at the end of this page</a></p>"
+    more = f"<p><a href='#all'>All {found.urgent_patients:,} charts at the end of this page</a></p>"
     shown = _urgent_table(found.urgent[:_FIRST], names)
     return section("To look at first", explained, shown, more if found.urgent_count > _FIRST else "")
 
@@ -93,8 +95,11 @@ def _all_urgent(found: Summary, names: Mapping[str, Any]) -> str:
     if found.urgent_count <= _FIRST:
         return ""
     rest = found.urgent_count - len(found.urgent)
-    more = f" {rest:,} older ones stand in results.ndjson under <code>emergencies</code>." if rest else ""
-    explained = f"Charts with an emergency feature or a critical result, newest first.{more}"
+    more = f" {rest:,} older entries stand in results.ndjson under <code>emergencies</code>." if rest else ""
+    explained = (
+        f"Charts with an emergency feature or a critical result, newest first: {found.urgent_patients:,} charts, "
+        f"each with a row for every such card.{more}"
+    )
     return section("<span id='all'>All charts to look at</span>", explained, _urgent_table(found.urgent, names))
 
 
@@ -162,14 +167,20 @@ def _people(found: Summary) -> str:
     for place, name in (*bands, (-1, "age not known")):
         for sex in SEXES:
             counts = [found.by_age_and_sex[place, sex, tier] for tier in tiers]
-            if any(counts):
-                rows.append((name, sex, *(f"{count:,}" if count else "" for count in counts)))
+            if of := found.people[place, sex]:
+                told = f"{sum(counts):,} ({sum(counts) / of:.1%})"
+                rows.append((name, sex, f"{of:,}", told, *(f"{count:,}" if count else "" for count in counts)))
     return section(
         "By age and sex",
-        "Charts with a card, by the age on the day of the review; below, all charts with twitching by tier.",
+        "Charts with a card, by the age on the day of the review; below, all who were assessed, how many of them "
+        "have charted twitching, and these by tier.",
         bars("Charts with a card by age and sex", [line for line in lines if line.total]),
         legend((styles[sex], sex) for sex in SEXES),
-        table(("Age", "Sex", *(tier if tier != NO_TIER else "no card" for tier in tiers)), rows, "numbers"),
+        table(
+            ("Age", "Sex", "Assessed", "Twitching", *(tier if tier != NO_TIER else "no card" for tier in tiers)),
+            rows,
+            "numbers",
+        ),
     )
 
 
@@ -228,14 +239,15 @@ def _labs(found: Summary, names: Mapping[str, Any]) -> str:
         limits |= {row[key]: "limit-critical" for key in ("critical_low", "critical_high") if row[key] is not None}
         title = f"{row['name']}: {values.count:,} values"
         bounds = f", {values.bounds:,} as a bound" if values.bounds else ""
+        outside = ((sum(values.bins[side]), side) for side in ("beyond", "critical"))
+        beyond = "".join(f", {number:,} {side}" for number, side in outside)
         picture = histogram(title, row["unit"], values, limits.items())
-        tiles.append(
-            f"<figure>{picture}<figcaption>{escape(row['name'])} · {values.count:,}{bounds}</figcaption></figure>"
-        )
+        caption = f"{escape(row['name'])} · {values.count:,}{bounds}{beyond}"
+        tiles.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
     return section(
         "Laboratory values against the limits",
         "The newest value that still counts, in charts with twitching; lines are the limits of the content, for "
-        "adults. A laboratory's own range or flag goes before them.",
+        "adults; the outer bins hold everything beyond them. A laboratory's own range or flag goes before them.",
         legend((("lab-inside", "inside"), ("lab-beyond", "beyond a limit"), ("lab-critical", "critical"))),
         f"<div class='tiles'>{''.join(tiles)}</div>" if tiles else "<p>None.</p>",
     )

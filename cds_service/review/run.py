@@ -21,9 +21,9 @@ from cds_service.clinical.assessment import Policy
 from cds_service.errors import ReviewError
 from cds_service.review.content import ContentText, compiled, dictionary
 from cds_service.review.grouping import Shelf, bits_for, partitions
-from cds_service.review.journal import ERRORS, RESULTS, UNFINISHED, Journal, Mark, Tally
-from cds_service.review.reviewer import Terms
-from cds_service.review.sources import Source, find_sources, plan
+from cds_service.review.journal import ERRORS, MAKE_ROOM, RESULTS, UNFINISHED, Journal, Mark, Tally, writing
+from cds_service.review.reviewer import ANY_TYPE, Terms
+from cds_service.review.sources import Found, Source, find_sources, plan
 from cds_service.review.workers import Crew, Job, Portion
 
 MANIFEST = "run.json"
@@ -63,28 +63,46 @@ def review(order: Order, progress: Progress) -> Tally:
     The outputs appear under their names only when the review is complete and everything adds up.
     """
     content = ContentText.of(order.content)
-    sources, left_out = find_sources(order.inputs)
+    found = find_sources(order.inputs, order.out)
+    sources = found.sources
     if not sources:
+        if order.out.resolve() in (given.resolve() for given in order.inputs):
+            raise ReviewError(f"{order.out} is an input and cannot hold the results: give another folder with --out")
+        if found.troubles:
+            first = found.troubles[0]
+            raise ReviewError(f"no file to review. {first.file}: {first.reason}")
         raise ReviewError("no file to review: give .json, .ndjson or .jsonl files, also .gz, or folders of them")
     asked = _what_was_asked(order, content, sources)
     journal = Journal(order.out)
-    finished = _begin_or_resume(order, asked, journal)
-    if finished is not None:
-        return finished
+    try:
+        with writing(order.out, "give a folder with --out that can be written to"):
+            finished = _begin_or_resume(order, asked, journal)
+        if finished is not None:
+            return finished
+        with writing(order.out, MAKE_ROOM):
+            return _carried_out(order, content, found, asked, journal, progress)
+    finally:
+        journal.release()
+
+
+def _carried_out(
+    order: Order, content: ContentText, found: Found, asked: dict[str, Any], journal: Journal, progress: Progress
+) -> Tally:
     mark = journal.last_mark() if order.resume else None
     if mark is None or mark.stage != "done":
         with journal:
-            _work_through(order, content, sources, journal, progress, mark)
+            _work_through(order, content, found, journal, progress, mark)
     tally = journal.publish()
-    _write(order.out / MANIFEST, _manifest(asked, content, tally, sources, left_out))
     _recount(order.out, tally)
+    _write(order.out / MANIFEST, _manifest(asked, content, tally, found.sources, found.left_out))
     journal.clear()
     return tally
 
 
 def _work_through(
-    order: Order, content: ContentText, sources: list[Source], journal: Journal, progress: Progress, mark: Mark | None
+    order: Order, content: ContentText, found: Found, journal: Journal, progress: Progress, mark: Mark | None
 ) -> None:
+    sources = found.sources
     job = Job(
         content,
         Terms(order.today, order.policy, order.with_cards),
@@ -93,9 +111,13 @@ def _work_through(
         max(8_000_000, order.memory // order.workers // _SHARE),
     )
     if order.spark:
+        mark = None  # Spark itself repeats what is lost; an interrupted review begins again
+    journal.open(mark)
+    if mark is None:
+        _note_unread(found, journal)
+    if order.spark:
         from cds_service.review.spark import work_on_spark
 
-        journal.open(None)  # Spark itself repeats what is lost; an interrupted review begins again
         work_on_spark(order.spark, order, job, sources, journal, progress)
     else:
         _work_here(order, job, sources, journal, progress, mark)
@@ -103,10 +125,16 @@ def _work_through(
     journal.mark("done", 0, now=True)
 
 
+def _note_unread(found: Found, journal: Journal) -> None:
+    """Name what could not even be opened. It may have been part of an export: silence then proves nothing."""
+    journal.write_troubles(found.troubles)
+    if found.troubles and any(source.kind == "resources" for source in found.sources):
+        journal.tally.add_aside({}, [ANY_TYPE])
+
+
 def _work_here(
     order: Order, job: Job, sources: list[Source], journal: Journal, progress: Progress, mark: Mark | None
 ) -> None:
-    journal.open(mark)
     stage, unit, kept = (mark.stage, mark.unit, mark.spill) if mark else ("bundles", 0, "")
     _Work(order, job, sources, journal, progress).run(stage, unit, kept)
 
@@ -177,6 +205,7 @@ class _Work:
         for number, size, portion in zip(itertools.count(first), sizes[first:], answers, strict=False):
             self._take(portion, size)
             self.journal.tally.taken += portion.taken
+            self.journal.tally.gathered += portion.gathered
             self.journal.mark("patients", number + 1, spill.name)
             if self._enough():
                 return
@@ -221,10 +250,14 @@ def _hash_of(sources: list[Source]) -> str:
 def _begin_or_resume(order: Order, asked: dict[str, Any], journal: Journal) -> Tally | None:
     """Prepare DIR, or refuse; the tally when there is nothing left to do."""
     plan_file = journal.folder / "asked.json"
-    complete = (order.out / MANIFEST).exists() and not journal.folder.exists()
+    if journal.folder.exists():
+        journal.hold()
+    published = (order.out / MANIFEST).exists()  # written when all is counted: only tidying up may have been left
+    if order.resume and published and _nothing_is_left(journal):
+        if journal.folder.exists():
+            journal.clear()
+        return _tally_of(order.out)
     if order.resume:
-        if complete:
-            return _tally_of(order.out)
         if not plan_file.exists():
             raise ReviewError(f"--resume: {order.out} holds no unfinished review: start it without --resume")
         before = orjson.loads(plan_file.read_bytes())
@@ -235,13 +268,18 @@ def _begin_or_resume(order: Order, asked: dict[str, Any], journal: Journal) -> T
                 "Give the same inputs and options, or review into another folder"
             )
         return None
-    if journal.folder.exists():
+    if plan_file.exists():
         raise ReviewError(f"{order.out} holds an unfinished review: continue it with --resume, or remove {UNFINISHED}/")
     if any((order.out / name).exists() for name in (MANIFEST, RESULTS)):
         raise ReviewError(f"{order.out} holds a review already: give another folder with --out")
-    journal.folder.mkdir(parents=True)
+    journal.begin()
     _write(plan_file, asked)
     return None
+
+
+def _nothing_is_left(journal: Journal) -> bool:
+    mark = journal.last_mark()
+    return mark is None or mark.stage == "done"
 
 
 def _require_that_it_adds_up(tally: Tally, limit: int | None) -> None:
@@ -250,6 +288,11 @@ def _require_that_it_adds_up(tally: Tally, limit: int | None) -> None:
         raise ReviewError(
             f"{tally.patients} patients went in, {tally.assessed} were assessed and {tally.in_error} are in error: "
             "this does not add up and is a fault of the service"
+        )
+    if limit is None and tally.records + tally.gathered != tally.patients:
+        raise ReviewError(
+            f"{tally.records} Bundles were read and {tally.gathered} patients of exports brought together, but "
+            f"{tally.patients} patients were counted: this does not add up and is a fault of the service"
         )
     if limit is None and tally.frames != tally.taken:
         raise ReviewError(

@@ -5,10 +5,12 @@ A unit is the same whatever the number of workers: it depends on the names and s
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -19,6 +21,7 @@ from cds_service.review.faults import Trouble
 UNIT_BYTES = 4_000_000
 _FILES_PER_UNIT = 64
 _CHUNK = 1_000_000
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _ENDINGS = (*_LINES, ".json", ".json.gz")
 _HEAD = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
@@ -76,25 +79,85 @@ class _Head(msgspec.Struct):
 _head = msgspec.json.Decoder(_Head)
 
 
-def find_sources(inputs: Iterable[Path]) -> tuple[list[Source], list[str]]:
-    """The files of all inputs, in the order of the arguments and then of their names; and the names of files left out.
+@dataclass(slots=True)
+class Found:
+    """What the inputs hold: files to read, names of files left out, and what nobody can read."""
 
-    A folder is searched with all folders in it. A file that is named itself is read whatever it is called.
+    sources: list[Source] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+
+
+def find_sources(inputs: Iterable[Path], out: Path | None = None) -> Found:
+    """The files of all inputs, in the order of the arguments and then of their names.
+
+    A folder is searched with all folders in it, but for ``out`` and other folders that a review has written.
+    A file that is named itself is read whatever it is called. Inputs of one name are told apart by their place.
     """
-    sources: list[Source] = []
-    left_out: list[str] = []
+    found = Found()
     seen: set[Path] = set()
-    for given in inputs:
-        root = given.resolve()
-        files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
+    roots = [given.resolve() for given in inputs]
+    shared = Counter(root.name for root in dict.fromkeys(roots))
+    for place, root in enumerate(roots, 1):
+        begin = f"{place}:{root.name}" if shared[root.name] > 1 else root.name
+        files, odd = _walked(root, out.resolve() if out else None) if root.is_dir() else ([root], [])
+        for path, reason in odd:
+            found.troubles.append(Trouble("file", _named(path, root, begin), 0, reason, _REMEDIES.get(reason, "")))
         for path in files:
-            name = f"{root.name}/{path.relative_to(root).as_posix()}" if root.is_dir() else path.name
+            name = _named(path, root, begin)
             if path in seen or (root.is_dir() and not path.name.lower().endswith(_ENDINGS)):
-                left_out.append(name)
+                found.left_out.append(name)
                 continue
             seen.add(path)
-            sources.append(_source(len(sources), path, name))
-    return sources, left_out
+            try:
+                if not path.is_file():
+                    found.troubles.append(Trouble("file", name, 0, _NO_FILE, _REMEDIES[_NO_FILE]))
+                    continue
+                found.sources.append(_source(len(found.sources), path, name))
+            except OSError as error:
+                reason = f"the file cannot be read: {error.strerror}"
+                found.troubles.append(Trouble("file", name, 0, reason, "check its permissions"))
+    return found
+
+
+_NO_FILE = "this is no file: a broken link, a pipe or a device"
+_LINKED = "this is a link to a folder, and links to folders are not followed"
+_REMEDIES = {_NO_FILE: "give the file itself", _LINKED: "give the folder itself as an INPUT"}
+
+
+def _walked(root: Path, out: Path | None) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Everything in a folder that is no folder; and what cannot be entered, with the reason. Both in order."""
+    files: list[Path] = []
+    odd: list[tuple[Path, str]] = []
+
+    def refused(error: OSError) -> None:
+        odd.append((Path(os.fsdecode(error.filename)), f"the folder cannot be read: {error.strerror}"))
+
+    for folder, folders, names in os.walk(root, onerror=refused):
+        here = Path(folder)
+        if here == out or is_review(here):
+            folders.clear()
+            continue
+        odd += [(here / name, _LINKED) for name in folders if (here / name).is_symlink()]
+        files += [here / name for name in names]
+    return sorted(files), sorted(odd)
+
+
+def is_review(folder: Path) -> bool:
+    """Whether a review has written this folder, or was doing so."""
+    if (folder / "unfinished" / "asked.json").is_file():
+        return True
+    try:
+        said = msgspec.json.decode((folder / "run.json").read_bytes())
+    except (OSError, msgspec.DecodeError, RecursionError):
+        return False
+    return isinstance(said, dict) and {"content_hash", "files_hash", "tally"} <= said.keys()
+
+
+def _named(path: Path, root: Path, begin: str) -> str:
+    """What output calls a file; a name that is not UTF-8 is written with its bytes as ``\\xff``."""
+    name = begin if path == root else f"{begin}/{path.relative_to(root).as_posix()}"
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _source(number: int, path: Path, name: str) -> Source:
@@ -107,11 +170,12 @@ def _source(number: int, path: Path, name: str) -> Source:
 def _what_it_holds(path: Path) -> tuple[bool, Kind]:
     """Whether it is read by line, and whether it holds Bundles or single resources.
 
-    ``.ndjson`` is read by line. Of other files the first line decides: a pretty-printed document has an open one.
+    ``.ndjson`` is read by line. Any other file is, when its first line is closed and its second one opens again:
+    a pretty-printed document has an open first line, and one with leading commas a comma before the second.
     """
-    head = _beginning(path)
+    head = _beginning(path).removeprefix(_BYTE_ORDER_MARK)
     first, _, rest = head.lstrip().partition(b"\n")
-    by_line = path.name.lower().endswith(_LINES) or (first.rstrip().endswith(b"}") and bool(rest.strip()))
+    by_line = path.name.lower().endswith(_LINES) or (first.rstrip().endswith(b"}") and rest.lstrip().startswith(b"{"))
     found = _HEAD.match(head)
     if found:
         return by_line, "bundles" if found[1] == b"Bundle" else "resources"
@@ -167,13 +231,15 @@ def _cut(source: Source, length: int) -> Iterator[tuple[Span, int]]:
 
 
 def records(span: Span, longest: int) -> Iterator[Record | Trouble]:
-    """The records that begin in a span. What cannot be read is a Trouble, and reading goes on behind it."""
-    source = span.source
-    if not source.by_line:
-        yield from _whole(span, longest)
-        return
-    for one in _lines(_chunks(span), span, longest):
-        if isinstance(one, Trouble) or one.body.strip():
+    """The records that begin in a span. What cannot be read is a Trouble, and reading goes on behind it.
+
+    A byte-order mark at the beginning of a file is no part of its first record; offsets count it.
+    """
+    by_line = span.source.by_line
+    for one in _lines(_chunks(span), span, longest) if by_line else _whole(span, longest):
+        if isinstance(one, Record) and one.offset == 0:
+            one = one._replace(body=one.body.removeprefix(_BYTE_ORDER_MARK))
+        if not by_line or isinstance(one, Trouble) or one.body.strip():
             yield one
 
 
@@ -226,6 +292,10 @@ def _lines(chunks: Iterator[bytes | Trouble], span: Span, longest: int) -> Itera
             held = []  # named when its end is found; its beginning need not be kept
         elif rest:
             held.append(rest)
+    if position == 0:
+        yield Trouble(
+            "file", span.source.name, 0, "the file is empty", "export or copy the file again, or leave it out"
+        )
     if length and not skipping:
         yield _too_long(span, offset, longest) if length > longest else Record(offset, b"".join(held))
 
@@ -245,7 +315,7 @@ def _chunks(span: Span) -> Iterator[bytes | Trouble]:
 
 def _unpacked(packed: Iterator[bytes], span: Span) -> Iterator[bytes | Trouble]:
     """Everything that a gzip file gives, also of several members, up to where it breaks."""
-    inflate, begun = zlib.decompressobj(_GZIP), False
+    inflate, begun = zlib.decompressobj(_GZIP), True  # a file of no bytes is cut off
     try:
         for raw in packed:
             while raw:

@@ -39,6 +39,7 @@ class Counted(NamedTuple):
     lines: int = 0
     frames: int = 0
     taken: int = 0
+    gathered: int = 0
     set_aside: dict[str, int] | None = None
     damaged: tuple[str, ...] = ()
 
@@ -155,6 +156,7 @@ class _Work:
         tally.lines += counted.lines
         tally.frames += counted.frames
         tally.taken += counted.taken
+        tally.gathered += counted.gathered
         tally.add_aside(counted.set_aside or {}, counted.damaged)
 
 
@@ -206,12 +208,13 @@ def _partition_of(bits: int, key: tuple[int, str]) -> int:
 def _review_partition(
     broadcast: Any, medications: Any, damaged: tuple[str, ...], keyed: Iterable[tuple[tuple[int, str], Frame]]
 ) -> Iterator[Reviewed | Counted]:
-    desk, taken = _desk(broadcast), 0
+    desk, taken, patients = _desk(broadcast), 0, 0
     shelf: dict[str, bytes] = medications.value
     for (_, patient), pairs in groupby(keyed, key=lambda pair: pair[0]):
         gathered = Gathered()
         for _, frame in pairs:
             gathered.add(frame, desk.job.longest)
         taken += len(gathered.frames)
+        patients += 1
         yield desk.reviewer.group(patient, gathered.frames, lambda ids: [shelf[i] for i in ids if i in shelf], damaged)
-    yield Counted(taken=taken)
+    yield Counted(taken=taken, gathered=patients)

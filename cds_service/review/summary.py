@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cds_service.clinical.workup import ASKED_BY_NAME
 from cds_service.review.rows import NO_TIER, Row
 
 BINS = 24
 MOST_LISTED = 1_000
 AGES = ((0, 17), (18, 39), (40, 64), (65, 79), (80, 150))
-SEXES = ("female", "male", "not said")
+SEXES = ("female", "male", "other or not said")
 SIDES = ("critical", "beyond", "inside")  # of a laboratory value: where it lies
 _SIDE = {"critical_low": "critical", "critical_high": "critical", "low": "beyond", "high": "beyond"}
 _NUMBER = re.compile(r"\d+")
@@ -37,6 +38,10 @@ class Histogram:
         self.bins[_SIDE.get(band, "inside")][min(BINS - 1, max(0, place))] += 1
 
     @property
+    def width(self) -> float:
+        return (self.high - self.low) / BINS
+
+    @property
     def count(self) -> int:
         return sum(map(sum, self.bins.values()))
 
@@ -49,7 +54,7 @@ class Urgent:
     source: str
     card: str
     newest: str  # ISO date; "" when undated
-    facts: tuple[tuple[str, str], ...]  # what, and its date
+    facts: tuple[tuple[str, str], ...]  # what, with value and band of a result, and its date
     outcome: str
 
 
@@ -68,9 +73,11 @@ class Quality:
 class Summary:
     patients: int = 0
     twitching: int = 0
+    twitching_unknown: int = 0
     with_card: int = 0
     tiers: Counter[str] = field(default_factory=Counter)
     cards: Counter[tuple[str, str]] = field(default_factory=Counter)  # card, indicator
+    people: Counter[tuple[int, str]] = field(default_factory=Counter)  # all who were assessed, by age and sex
     by_age_and_sex: Counter[tuple[int, str, str]] = field(default_factory=Counter)  # place in AGES (-1: unknown)
     silent: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
@@ -78,7 +85,8 @@ class Summary:
     avoided: Counter[tuple[str, str]] = field(default_factory=Counter)  # test, state
     because: Counter[tuple[str, str]] = field(default_factory=Counter)  # test, reason
     labs: dict[str, Histogram] = field(default_factory=dict)
-    urgent_count: int = 0
+    urgent_count: int = 0  # charts and cards: a chart counts for each of its emergency cards
+    urgent_patients: int = 0
     urgent: list[Urgent] = field(default_factory=list)  # newest first
     quality: defaultdict[str, Quality] = field(default_factory=lambda: defaultdict(Quality))
 
@@ -89,7 +97,8 @@ def summarise(rows: Iterable[Row], errors: Iterable[Mapping[str, Any]], analytes
     newest: list[tuple[str, int, Urgent]] = []
     for row in rows:
         _count(row, found, analytes)
-        for urgent in _urgent(row):
+        found.urgent_patients += bool(row["emergencies"])
+        for urgent in _urgent(row, analytes):
             found.urgent_count += 1
             heapq.heappush(newest, (urgent.newest, found.urgent_count, urgent))
             if len(newest) > MOST_LISTED:
@@ -109,11 +118,14 @@ def _count(row: Row, found: Summary, analytes: Mapping[str, Any]) -> None:
     quality.no_sex += row["sex"] is None
     for gap in row["gaps"]:
         quality.gaps[f"{gap['query']}: {gap['reason']}"] += gap["count"]
+    age_and_sex = _age_band(row["age"]), row["sex"] if row["sex"] in SEXES else SEXES[-1]
+    found.people[age_and_sex] += 1
+    found.twitching_unknown += row["twitching"] == "unknown"
     if row["twitching"] != "present":
         return
     found.twitching += 1
     found.tiers[row["tier"]] += 1
-    found.by_age_and_sex[_age_band(row["age"]), row["sex"] or SEXES[-1], row["tier"]] += 1
+    found.by_age_and_sex[(*age_and_sex, row["tier"])] += 1
     _count_labs(row, found, analytes)
     if row["tier"] == NO_TIER:
         found.silent[row["silent_because"] or ""] += 1
@@ -122,7 +134,9 @@ def _count(row: Row, found: Summary, analytes: Mapping[str, Any]) -> None:
     found.cards.update((part, card["indicator"]) for card in row["cards"] for part in card["card"].split("+"))
     found.missing.update(row["missing"])
     found.suggested.update({(order["test"], order["priority"]) for order in row["orders"]})
-    found.avoided.update({(held["test"], held["state"]) for held in row["withheld"]})
+    found.avoided.update(  # a test of which the same card asks for the rest by name is not avoided
+        {(h["test"], h["state"]) for h in row["withheld"] if not h["because"].startswith(ASKED_BY_NAME)}
+    )
     found.because.update({(held["test"], re.sub(r" on [\d-]+$", "", held["because"])) for held in row["withheld"]})
 
 
@@ -151,7 +165,23 @@ def _age_band(age: int | None) -> int:
     return next((place for place, (_, last) in enumerate(AGES) if age <= last), len(AGES) - 1)
 
 
-def _urgent(row: Row) -> Iterable[Urgent]:
+_BANDS = {"critical_low": "critically low", "critical_high": "critically high"}
+
+
+def _urgent(row: Row, analytes: Mapping[str, Any]) -> Iterable[Urgent]:
+    values = dict(_values(row, analytes))
     for one in row["emergencies"]:
-        facts = tuple((fact["fact"], fact["date"] or "undated") for fact in one["facts"])
+        facts = tuple(
+            (f"{fact['fact']} {values.get((fact['fact'], fact['date']), '')}".strip(), fact["date"] or "undated")
+            for fact in one["facts"]
+        )
         yield Urgent(row["patient"], row["source"], one["card"], one["newest"] or "", facts, one["outcome"])
+
+
+def _values(row: Row, analytes: Mapping[str, Any]) -> Iterable[tuple[tuple[str, str | None], str]]:
+    """Value and band of each result on the line, by what it is called and its date."""
+    for name, lab in row["labs"].items():
+        known = row["facts"].get(name) or {}
+        value = f"{lab['value']:g} {lab['unit']}" if lab["value"] is not None else known.get("value") or ""
+        title = analytes.get(name, {}).get("name", name)
+        yield (title, lab["date"]), f"{value}, {_BANDS.get(lab['band'], lab['band'])}"

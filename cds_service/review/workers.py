@@ -41,6 +41,7 @@ class Portion(NamedTuple):
     troubles: list[Trouble]
     records: int = 0
     taken: int = 0
+    gathered: int = 0
 
 
 class Desk:
@@ -74,12 +75,13 @@ class Desk:
     def patients(self, partition: Path, shelf: Path, bits: int, damaged: tuple[str, ...]) -> Portion:
         medications = Shelf(shelf)
         done = Portion([], [])
-        taken = 0
+        taken = gathered = 0
         for patient, frames in groups(partition, self.job.memory, self.job.longest, bits):
             taken += len(frames)
+            gathered += 1
             done.reviewed.append(self.reviewer.group(patient, frames, medications.get, damaged))
         medications.close()
-        return done._replace(taken=taken)
+        return done._replace(taken=taken, gathered=gathered)
 
 
 _desk: Desk | None = None

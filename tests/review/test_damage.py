@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from cds_service.errors import ReviewError
 from cds_service.review.grouping import frames_of, groups, partitions, spill
+from cds_service.review.journal import Tally
 from cds_service.review.reviewer import Frame
-from cds_service.review.run import read_manifest
+from cds_service.review.run import _require_that_it_adds_up, read_manifest
 from cds_service.review.simulate import Simulated
 from cds_service.review.sources import Record, Span, _source, records
 from tests.review.conftest import bundle, lines, rows, troubles
@@ -68,7 +73,7 @@ def test_a_damaged_export_is_reviewed_to_its_end(
     assert named >= {
         ("record", "Condition.ndjson", len(whole), "the line is no JSON object"),
         ("record", observations, at[0], "the record is longer than 0 MB"),
-        ("record", observations, at[1], "a Bundle among single resources"),
+        ("patient", observations, at[1], "a Bundle among single resources"),
         ("record", observations, at[2], "the line has no resourceType"),
         ("record", observations, at[3], "the line is no JSON object"),
         ("record", observations, at[4], "the line is not in UTF-8"),
@@ -77,7 +82,7 @@ def test_a_damaged_export_is_reviewed_to_its_end(
         ("patient", "Patient.ndjson", end, "a Patient with this id says something else than an earlier one"),
     }
     assert [t["file"] for t in troubles(out) if t["scope"] == "file"] == ["export/Encounter.ndjson.gz"]
-    lost = {t["patient"]: t["reason"] for t in troubles(out) if t["scope"] == "patient"}
+    lost = {t["patient"]: t["reason"] for t in troubles(out) if t["scope"] == "patient" and t["patient"]}
     assert lost.keys() == {f"Patient/{gone}", f"Patient/{people[3].id}"}
     assert lost[f"Patient/{gone}"].startswith("there is no Patient for these ")
     assert {row["patient"] for row in rows(out)} == {f"Patient/{p.id}" for p in people} - lost.keys()
@@ -143,6 +148,81 @@ def test_a_bundle_that_cannot_be_used_is_a_patient_in_error(
     add_up(out)
 
 
+MARK = b"\xef\xbb\xbf"
+
+
+def test_a_byte_order_mark_is_no_damage(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    one, two, three = population[:3]
+    body = MARK + lines(bundle(one.resources))
+    (tmp_path / "some.ndjson").write_bytes(body + b"{\n")
+    (tmp_path / "two.json").write_bytes(MARK + orjson.dumps(bundle(two.resources), option=orjson.OPT_INDENT_2))
+    (tmp_path / "Part.ndjson").write_bytes(MARK + lines(*three.resources))
+    out = reviewed(*(tmp_path / name for name in ("some.ndjson", "two.json", "Part.ndjson")))
+    assert len(rows(out)) == 3
+    assert [(t["file"], t["offset"]) for t in troubles(out)] == [("some.ndjson", len(body))]
+
+
+@pytest.mark.parametrize("severity", ["success", "information", "warning", "error", "fatal", ""])
+def test_only_a_failure_of_the_exporting_server_is_damage(
+    severity: str, population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    issues = [{"severity": "information"}, {"severity": severity, "diagnostics": SECRET}]
+    said = {"resourceType": "OperationOutcome", "issue": issues}
+    (tmp_path / "Some.ndjson").write_bytes(lines(*population[0].resources, said))
+    out = reviewed(tmp_path / "Some.ndjson")
+    if severity in ("error", "fatal", ""):
+        assert [t["reason"] for t in troubles(out)] == ["the exporting server reports a failure in place of a resource"]
+    else:
+        assert not troubles(out) and not any("export" in gap["reason"] for gap in rows(out)[0]["gaps"])
+        assert read_manifest(out)["tally"]["set_aside"]["OperationOutcome"] == 1
+
+
+def test_empty_files_are_named(population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path) -> None:
+    export = tmp_path / "export"
+    as_export(population[:1], export)
+    for name in ("Condition.ndjson", "Encounter.ndjson.gz", "some.json.gz"):
+        (export / name).write_bytes(b"")
+    out = reviewed(export)
+    assert {(t["scope"], t["file"], t["reason"]) for t in troubles(out)} == {
+        ("file", "export/Condition.ndjson", "the file is empty"),
+        ("file", "export/Encounter.ndjson.gz", "the gzip file is cut off here"),
+        ("patient", "export/some.json.gz", "the gzip file is cut off here"),
+    }
+    assert {"conditions", "encounters"} <= {gap["query"] for gap in rows(out)[0]["gaps"]}
+    add_up(out)
+
+
+WHOLE = {
+    "a manifest": (b'{"output":[{"type":"Patient"}\n,{"type":"Condition"}\n],"error":[]}', "no Bundle"),
+    "leading commas": (b'{"resourceType":"Bundle","entry":[{"resource":{}}\n, {"resource":{}}\n, {"x"\n', "no JSON"),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_a_document_is_not_taken_for_lines(kind: str, reviewed: Callable[..., Path], tmp_path: Path) -> None:
+    body, reason = WHOLE[kind]
+    (tmp_path / "manifest.json").write_bytes(body)
+    (trouble,) = troubles(reviewed(tmp_path / "manifest.json"))
+    assert trouble["scope"] == "patient" and reason in trouble["reason"]
+
+
+def test_a_json_file_with_a_bundle_on_each_line_is_read_by_line(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "some.json").write_bytes(lines(*(bundle(one.resources) for one in population[:2])))
+    assert len(rows(reviewed(tmp_path / "some.json"))) == 2
+
+
+def test_a_patient_who_is_lost_between_reading_and_counting_is_seen() -> None:
+    whole = Tally(records=2, gathered=3, patients=5, assessed=5)
+    _require_that_it_adds_up(whole, None)
+    with pytest.raises(ReviewError, match="2 Bundles were read and 3 patients"):
+        _require_that_it_adds_up(replace(whole, patients=4, assessed=4), None)
+    _require_that_it_adds_up(replace(whole, patients=4, assessed=4), 4)
+
+
 def test_a_patient_with_two_bundles_is_reviewed_once(
     population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -152,7 +232,8 @@ def test_a_patient_with_two_bundles_is_reviewed_once(
     assert len(rows(out)) == 1
     (trouble,) = troubles(out)
     assert (trouble["offset"], trouble["scope"]) == (len(body), "patient")
-    assert "stands earlier" in trouble["reason"]
+    assert trouble["reason"].startswith("another record with this id stands earlier")
+    assert "two: two ids" in trouble["remedy"]
     add_up(out)
 
 
@@ -164,6 +245,82 @@ def test_a_whole_file_that_is_cut_off_is_a_patient_in_error(
     out = reviewed(tmp_path / "one.json.gz")
     assert [t["reason"] for t in troubles(out)] == ["the gzip file is cut off here"]
     add_up(out)
+
+
+# ---------------------------------------------------------------- folders
+
+
+def refuse_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if str(path).endswith(name):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+
+
+def test_what_cannot_be_entered_is_named_and_makes_nothing_absent(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export, elsewhere = tmp_path / "export", tmp_path / "elsewhere"
+    as_export(population[:2], export)
+    elsewhere.mkdir()
+    (export / "closed").mkdir()
+    (export / "linked").symlink_to(elsewhere, target_is_directory=True)
+    (export / "gone.json").symlink_to(tmp_path / "nowhere.json")
+    (export / "gone.txt").symlink_to(tmp_path / "nowhere.txt")
+    os.mkfifo(export / "pipe.ndjson")
+    refuse_folder("closed", monkeypatch)
+    out = reviewed(export)
+    said = {t["file"]: t["reason"] for t in troubles(out)}
+    assert said == {
+        "export/closed": "the folder cannot be read: Permission denied",
+        "export/linked": "this is a link to a folder, and links to folders are not followed",
+        "export/gone.json": "this is no file: a broken link, a pipe or a device",
+        "export/pipe.ndjson": "this is no file: a broken link, a pipe or a device",
+    }
+    assert {t["scope"] for t in troubles(out)} == {"file"} and read_manifest(out)["tally"]["troubles"] == 4
+    for row in rows(out):
+        assert "a part of the export could not be read" in {gap["reason"] for gap in row["gaps"]}
+
+
+def test_names_that_are_not_utf_8_are_written_with_their_bytes(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/records-\xe4"))
+    folder.mkdir()
+    body = lines(bundle(population[0].resources))
+    Path(os.fsdecode(os.fsencode(folder) + b"/M\xfcller.ndjson")).write_bytes(body + b"{\n")
+    out = reviewed(folder)
+    assert [row["source"] for row in rows(out)] == ["records-\\xe4"]
+    assert [t["file"] for t in troubles(out)] == ["records-\\xe4/M\\xfcller.ndjson"]
+
+
+def test_inputs_of_one_name_are_told_apart(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    for number, place in enumerate(("a", "b")):
+        (tmp_path / place / "records").mkdir(parents=True)
+        body = lines(bundle(population[number].resources)) + b"{\n"
+        (tmp_path / place / "records" / "some.ndjson").write_bytes(body)
+    out = reviewed(tmp_path / "a" / "records", tmp_path / "b" / "records")
+    assert [t["file"] for t in troubles(out)] == ["1:records/some.ndjson", "2:records/some.ndjson"]
+
+
+def test_what_a_review_has_written_is_no_input(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    records_ = tmp_path / "records"
+    records_.mkdir()
+    (records_ / "some.ndjson").write_bytes(lines(bundle(population[0].resources)))
+    (records_ / "run.json").write_bytes(b'{"tally": "of a mill"}')  # no review of ours
+    reviewed(records_, name="records/first")
+    second = reviewed(records_, name="records/second")
+    assert read_manifest(second)["files"] == 2 and len(rows(second)) == 1
+    with pytest.raises(ReviewError, match="is an input and cannot hold the results"):
+        reviewed(records_, name="records")
 
 
 # ---------------------------------------------------------------- lines and spans

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from cds_service.__main__ import main
 from cds_service.errors import ReviewError
+from cds_service.review.journal import Journal
 from cds_service.review.simulate import Maker, Simulation
 from tests.conftest import ROOT, TODAY
 from tests.review.conftest import bundle, lines
@@ -97,6 +99,22 @@ def _left(out: Path) -> list[str]:
 # ---------------------------------------------------------------- what is refused
 
 
+def test_two_reviews_never_write_into_one_folder(
+    many: Path, reviewed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cds_service.review.journal._PATIENCE", 0.2)
+    half = tmp_path / "out" / "unfinished"
+    half.mkdir(parents=True)
+    first = Journal(tmp_path / "out")
+    first.hold()
+    for resume in (False, True):
+        with pytest.raises(ReviewError, match="another review is writing here"):
+            reviewed(many, limit=1, resume=resume)
+    first.release()
+    assert reviewed(many, limit=1).joinpath("run.json").exists()
+    assert not half.exists()
+
+
 def test_a_folder_with_results_is_not_written_over(many: Path, reviewed: Callable[..., Path]) -> None:
     reviewed(many, limit=1)
     with pytest.raises(ReviewError, match="holds a review already"):
@@ -120,6 +138,48 @@ def test_a_finished_review_is_not_done_again(many: Path, reviewed: Callable[...,
     before = (first / "results.ndjson").stat().st_mtime_ns
     reviewed(many, limit=2, resume=True)
     assert (first / "results.ndjson").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("left", ["lock", "journal.ndjson", "asked.json"])
+def test_a_review_that_was_killed_while_tidying_up_is_complete(
+    left: str, many: Path, reviewed: Callable[..., Path]
+) -> None:
+    out = reviewed(many, limit=2)
+    before = (out / "results.ndjson").read_bytes()
+    (out / "unfinished").mkdir()
+    done = {"stage": "done", "unit": 0, "results": 0, "errors": 0, "tally": {}}
+    kept = {"lock": b"", "journal.ndjson": lines(done), "asked.json": b'{"as_of":"2020-01-01"}'}
+    (out / "unfinished" / left).write_bytes(kept[left])
+    assert reviewed(many, limit=2, resume=True) == out
+    assert (out / "results.ndjson").read_bytes() == before and not (out / "unfinished").exists()
+
+
+def test_a_review_that_was_killed_before_it_began_is_begun(
+    many: Path, reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "out" / "unfinished").mkdir(parents=True)
+    with pytest.raises(ReviewError, match="start it without --resume"):
+        reviewed(many, limit=1, resume=True)
+    assert (reviewed(many, limit=1) / "run.json").exists()
+
+
+def test_a_full_disk_is_said_and_the_review_goes_on_when_there_is_room(
+    many: Path, reviewed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as narrow:
+        narrow.setattr("cds_service.review.journal.Journal.write", full)
+        with pytest.raises(ReviewError, match=r"No space left on device: .*out; make room and continue with --resume"):
+            reviewed(many, limit=3)
+    assert len((reviewed(many, limit=3, resume=True) / "results.ndjson").read_bytes().splitlines()) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_said(many: Path, reviewed: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ReviewError, match=r"Not a directory: .*out; give a folder"):
+        reviewed(many, limit=1, name="file/out")
 
 
 # ---------------------------------------------------------------- the command

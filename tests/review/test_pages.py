@@ -9,12 +9,15 @@ import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from pyarrow import parquet
 
 from cds_service.__main__ import main
+from cds_service.clinical.workup import ASKED_BY_NAME
+from cds_service.review.charts import Line, Piece, bars, histogram
 from cds_service.review.compare import Compared, FactChange
 from cds_service.review.report import page
 from cds_service.review.run import errors_of, read_manifest, rows_of
@@ -89,6 +92,14 @@ def test_the_report_says_what_the_lines_say(run: Path, population: list[Simulate
         assert heading in text
 
 
+def test_what_cannot_be_used_stands_among_the_figures(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "Patient.ndjson").write_bytes(lines(*population[0].resources) + b"{\n")
+    text = report_of(reviewed(tmp_path / "Patient.ndjson"))
+    assert "<li class='grave'><b>1</b><span>files or records not usable: how many patients they held" in text
+
+
 def test_a_report_of_nobody_who_twitches_is_a_page(
     population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -98,13 +109,61 @@ def test_a_report_of_nobody_who_twitches_is_a_page(
     assert "1 patients in = 1 assessed + 0 in error." in text and "None." in text
 
 
+def test_the_first_table_shows_values_with_their_band(run: Path) -> None:
+    row = next(row for row in rows(run) if row["labs"].get("K", {}).get("band") == "critical_low")
+    assert f"potassium {row['labs']['K']['value']:g} mmol/L, critically low <time>" in report_of(run)
+
+
+def test_the_report_counts_patients_and_says_of_how_many(run: Path) -> None:
+    manifest, found = read_manifest(run), list(rows_of(run))
+    grave = next(row for row in found if row["emergencies"])
+    grave["emergencies"] = grave["emergencies"] * 700
+    people = [grave, grave | {"patient": "Patient/other"}, *({**row, "emergencies": []} for row in found)]
+    people.append({**found[0], "twitching": "unknown", "tier": "none", "emergencies": []})
+    summary = summarise(people, [], manifest["dictionary"]["analytes"])
+    assert (summary.urgent_count, summary.urgent_patients) == (1400 * (len(grave["emergencies"]) // 700), 2)
+    text = page(summary, manifest)
+    assert "<b>2</b><span>with an emergency or critical fact</span>" in text
+    assert f"<b>{summary.twitching_unknown}</b><span>of whom twitching is not known</span>" in text
+    assert sum(summary.people.values()) == len(people)
+    assert "<th scope='col'>Assessed</th><th scope='col'>Twitching</th>" in text and re.search(r"\(\d+\.\d%\)", text)
+    assert summary.twitching_unknown >= 1
+
+
+def test_a_test_that_is_asked_for_by_name_elsewhere_is_not_avoided(run: Path) -> None:
+    (row, *_) = [row for row in rows(run) if row["withheld"]]
+    row["withheld"] = [row["withheld"][0] | {"because": because} for because in ("old", f"{ASKED_BY_NAME}; and more")]
+    row["withheld"][1]["test"] = "elsewhere"
+    summary = summarise([row], [], {})
+    assert summary.avoided.total() == 1 and ("elsewhere", f"{ASKED_BY_NAME}; and more") in summary.because
+
+
+def test_one_value_is_seen_beside_thousands_and_titles_are_whole() -> None:
+    found = Histogram(2.0, 7.0)
+    for value, band in ((1.0, "critical_low"), *[(4.0, "normal")] * 5000):
+        found.put(value, band)
+    picture = histogram("K", "mmol/L", found, [])
+    assert 'class="lab-critical"' in picture and 'height="2.0"' in picture
+    assert "≤ 2.21" in picture and "≥ 6.79 mmol/L" in picture
+    title = "A card with a title that is much longer than what fits beside a bar of a chart"
+    shown = bars("Cards", [Line(title, (Piece(1, "info", "charts"),)), Line("Next", ())])
+    words = re.findall(r'class="label" x="\d+" y="(\d+)">([^<]*)<', shown)
+    assert " ".join(text for _, text in words) == f"{title} Next" and "…" not in shown
+    heights = [int(y) for y, _ in words]
+    assert heights == sorted(set(heights)) and 0 < heights[-1] < int(re.findall(r'viewBox="0 0 \d+ (\d+)"', shown)[0])
+
+
+def test_captions_say_how_many_lie_beyond(run: Path) -> None:
+    assert re.search(r"potassium · \d+, \d+ beyond, [1-9]\d* critical</figcaption>", report_of(run))
+
+
 def test_a_histogram_loses_no_value() -> None:
-    histogram = Histogram(2.0, 7.0)
+    found = Histogram(2.0, 7.0)
     for value, band in ((-5.0, "critical_low"), (2.0, "low"), (6.999, "normal"), (7.0, "high"), (99.0, "normal")):
-        histogram.put(value, band)
-    histogram.put(None, "normal")
-    assert (histogram.count, histogram.bounds) == (5, 1)
-    assert (histogram.bins["critical"][0], histogram.bins["beyond"][0], histogram.bins["inside"][-1]) == (1, 1, 2)
+        found.put(value, band)
+    found.put(None, "normal")
+    assert (found.count, found.bounds) == (5, 1)
+    assert (found.bins["critical"][0], found.bins["beyond"][0], found.bins["inside"][-1]) == (1, 1, 2)
 
 
 def test_the_table_holds_what_the_lines_hold(run: Path, tmp_path: Path) -> None:
@@ -167,6 +226,57 @@ def test_two_reviews_of_the_same_have_no_difference(
     done = CliRunner().invoke(main, ["compare", str(one), str(other)])
     assert "7 patients in both: the advice of 0 changed." in done.output
     assert "Only in the first: 2; only in the second: 0." in done.output
+
+
+def spoiled(run: Path, place: Path, spoil: Callable[[dict[str, Any]], object]) -> Path:
+    """The same review with something else on one line."""
+    shutil.copytree(run, place)
+    found = rows(run)
+    spoil(next(row for row in found if row["orders"] and row["withheld"] and row["missing"]))
+    (place / "results.ndjson").write_bytes(lines(*found))
+    return place
+
+
+SPOILED: dict[str, Callable[[dict[str, Any]], object]] = {
+    "orders": lambda row: row["orders"][0]["items"].append("ANOTHER-ITEM"),
+    "withheld": lambda row: row["withheld"][0].update(state="withheld", because="ANOTHER-REASON"),
+    "missing": lambda row: row["missing"].append("ANOTHER-FACT"),
+}
+
+
+@pytest.mark.parametrize("list_", SPOILED)
+def test_items_withheld_tests_and_missing_facts_are_advice(list_: str, run: Path, tmp_path: Path) -> None:
+    other = spoiled(run, tmp_path / "other", SPOILED[list_])
+    (change,) = Compared(run, other).changes()
+    assert any("ANOTHER" in one for one in getattr(change, list_).added)
+    CliRunner().invoke(main, ["compare", str(run), str(other), "--out", str(tmp_path / "page")])
+    text = (tmp_path / "page" / "comparison.html").read_text("utf-8")
+    assert "ANOTHER-" in text and "Compared are, for each patient" in text
+    assert b"ANOTHER-" in (tmp_path / "page" / "changes.ndjson").read_bytes()
+
+
+def test_patients_in_error_and_unrelated_inputs_are_told(
+    run: Path, population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "whole.ndjson").write_bytes(lines(*(bundle(one.resources) for one in population[:3])))
+    other = reviewed(tmp_path / "whole.ndjson", name="other", limit=2)
+    done = CliRunner().invoke(main, ["compare", str(run), str(other), "--out", str(tmp_path / "page")])
+    assert done.exit_code == 3
+    text = (tmp_path / "page" / "comparison.html").read_text("utf-8")
+    for place in (done.output, text):
+        assert "in the first 1 patients in error and 0 files or records not usable" in place
+        assert "in the second 0 patients in error" in place
+        assert "the input files, --limit differ" in place
+    same = CliRunner().invoke(main, ["compare", str(other), str(other)])
+    assert same.exit_code == 0 and "Warning" not in same.output
+
+
+def test_a_newer_result_is_the_same_advice(run: Path, tmp_path: Path) -> None:
+    def dated(when: str) -> Callable[[dict[str, Any]], object]:
+        return lambda row: row["withheld"][0].update(because=f"a valid result is on file, on {when}")
+
+    one, other = (spoiled(run, tmp_path / when, dated(when)) for when in ("2026-05-01", "2026-06-01"))
+    assert list(Compared(one, other).changes()) == []
 
 
 def test_a_folder_without_a_review_cannot_be_compared(tmp_path: Path) -> None:
