@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.served import Served, serving
 
@@ -22,6 +22,9 @@ def _chromium() -> str:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert found, "chromium is needed: apt-get install chromium"
     return found
+
+
+expect.set_options(timeout=20_000)  # CI may be slow
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +51,7 @@ def opened(served: Served, browser: Browser) -> Iterator[OpenPage]:
         context = browser.new_context(**({"viewport": DESK} | options))  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(40_000)  # CI may be slow
         base = f"http://127.0.0.1:{served.port}"
         page.on(
             "request",

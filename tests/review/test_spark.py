@@ -35,6 +35,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     known = {
         "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_CONF_DIR": str(place), "PYTHONPATH": str(ROOT),
         "SPARK_WORKER_DIR": str(place / "work"), "SPARK_LOG_DIR": str(place),
+        "PYSPARK_PYTHON": sys.executable,  # the one with the packages, whatever the path finds first
     }  # fmt: skip
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SPARK_")} | known
     starter = Path(pyspark.__file__).parent / "bin" / "spark-class"
