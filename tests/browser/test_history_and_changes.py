@@ -109,6 +109,36 @@ def test_what_was_skipped_is_named_at_the_end(opened: OpenPage) -> None:
     expect(page.locator("#history-verdict")).not_to_contain_text("no answer can change")
 
 
+def test_nothing_of_one_chart_stays_beside_the_next(opened: OpenPage) -> None:
+    page = opened("/workbench/chart")
+    charts = {}
+    for name in ("EX07-thiazide-ppi-low-k-mg", "A01-words-under-another-code"):
+        charts[name] = page.request.get(f"{page.url.rpartition('/')[0]}/patients/{name}/request.json").text()
+
+    def paste(text: str) -> None:
+        page.get_by_label("Paste JSON").fill(text)
+        page.get_by_role("button", name="Assess").click()
+
+    paste(charts["EX07-thiazide-ppi-low-k-mg"])
+    potassium(page, "2.2")
+    page.get_by_role("button", name="Compare").click()
+    page.wait_for_selector("#comparison .pair")
+    page.get_by_role("tab", name="History").click()
+    page.get_by_role("button", name="Start").click()
+    answer(page, page.locator("#questions fieldset:not(.settled)").first)
+    paste(charts["A01-words-under-another-code"])
+    expect(page.locator("#chart")).to_be_visible()
+    expect(page.locator("#why-answer")).to_have_count(1)
+    for place in ("#questions", "#chosen", "#comparison", "#history-state"):
+        expect(page.locator(place)).to_be_empty()
+    page.locator("#tab-request").click()
+    paste('{"resourceType": "Patient"}')
+    expect(page.locator("#problems")).to_contain_text("Bundle")
+    expect(page.locator("#chart")).to_be_hidden()
+    for place in ("#cards-shown", "#why", "#resources", "#response", "#remarks"):
+        expect(page.locator(place)).to_be_empty()
+
+
 # ---------------------------------------------------------------- What if
 
 

@@ -112,6 +112,7 @@ export function startHistory(requestOf, use, ready = () => true) {
       if (box !== event.target && (alone || box.dataset.exclusive === "yes")) box.checked = false;
     }
   });
+  document.addEventListener("chart-closing", reset);
   part("start-history").addEventListener("click", () => {
     if (!ready()) return;
     reset();
