@@ -16,7 +16,7 @@ from cds_service.clinical.knowledge import Knowledge
 from cds_service.errors import Fault, RequestError
 from cds_service.knowledge.codes import SYSTEMS
 from cds_service.knowledge.reading import Reading
-from cds_service.web.trial import AS_OF
+from cds_service.web.trial import AS_OF, TRIAL_DAYS
 from cds_service.workbench.questionnaire import Spec, is_flag, options, response
 
 Json = dict[str, Any]
@@ -49,7 +49,7 @@ class _Age(_Change):
 
 class _Day(_Change):
     kind = fields.String(required=True)
-    day = fields.Date(required=True)
+    day = fields.Date(required=True, validate=validate.Range(*TRIAL_DAYS))
 
 
 _KINDS: Mapping[str, Schema] = {"lab": _Lab(), "finding": _Finding(), "age": _Age(), "date": _Day()}
@@ -143,7 +143,7 @@ def _unknown(change: Json, where: str, can: Possible) -> Iterator[Fault]:
         lab = can.labs.get(change["analyte"])
         if lab is None:
             yield Fault(f"{where}.analyte", "is no test that can be changed", "choose one of the list")
-        elif units.ucum(change["unit"]) not in {units.ucum(unit) or unit for unit in lab["units"]} | {change["unit"]}:
+        elif units.ucum(change["unit"]) not in {units.ucum(unit) or unit for unit in lab["units"]}:
             yield Fault(f"{where}.unit", "is no unit of this test", f"use {' or '.join(lab['units'])}")
     if change["kind"] == "finding" and change["presence"] not in can.findings.get(change["finding"], {}):
         yield Fault(f"{where}.finding", "cannot be stated so", "choose one of the list")

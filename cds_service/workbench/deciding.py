@@ -51,11 +51,12 @@ _FORM = "QuestionnaireResponse/history-form"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What the page does now. ``ask`` is empty when no answer can change the tier any more."""
+    """What the page does now. ``ask`` is empty when no answer to what is left can change the tier any more."""
 
     tier: str
     ask: str
     left: tuple[str, ...]  # questions that may still be answered, in order
+    undecided: tuple[str, ...] = ()  # questions that were skipped, and whose answer could change the tier
 
 
 def next_step(form: Form, answers: Answers, skipped: frozenset[str], askable: frozenset[str]) -> Step:
@@ -63,14 +64,21 @@ def next_step(form: Form, answers: Answers, skipped: frozenset[str], askable: fr
 
     Two fillings bound what is left: all of it at its worst and all of it at its best. Where neither changes the tier,
     nothing does. Where one does, the shortest run of questions that does ends in the one to ask; what needs several
-    answers together is found that way too. A question with more than two sides is also tried side by side.
+    answers together is found that way too. Each question is also tried side by side, with what the side opens.
+    What was skipped is filled last and never asked again.
     """
     tier = form.tier(answers)
-    left = tuple(link for link in _in_order(form.spec) if _is_open(link, form, answers, skipped, askable))
-    found = [_first_change(left, form, answers, tier, count) for count in (_present, _absent)]
-    at = min([n for n in found if n is not None], default=len(left))
+    unsettled = [link for link in _in_order(form.spec) if _is_open(link, form, answers, askable)]
+    left = tuple(link for link in unsettled if link not in skipped)
+    passed = tuple(link for link in unsettled if link in skipped)
+    run = (*left, *passed)
+    found = [_first_change(run, form, answers, tier, count) for count in (_present, _absent)]
+    at = min([n for n in found if n is not None], default=len(run))
     at = next((n for n, link in enumerate(left[:at]) if _a_side_changes(link, form, answers, tier)), at)
-    return Step(tier, left[at] if at < len(left) else "", left)
+    if at < len(left):
+        return Step(tier, left[at], left)
+    alone = tuple(link for link in passed if link in run[at : at + 1] or _a_side_changes(link, form, answers, tier))
+    return Step(tier, "", left, alone)
 
 
 def _first_change(left: tuple[str, ...], form: Form, answers: Answers, tier: str, count: Counting) -> int | None:
@@ -89,9 +97,15 @@ def _first_change(left: tuple[str, ...], form: Form, answers: Answers, tier: str
 
 
 def _a_side_changes(link: str, form: Form, answers: Answers, tier: str) -> bool:
-    """Whether one side of a question changes the tier; questions with two sides were tried in the fillings."""
-    sides = list(_possible(items(form.spec)[link], form))
-    return len(sides) > 2 and any(form.tier({**answers, link: side}) != tier for side in sides)
+    """Whether one side of a question, with what it opens at its worst or at its best, changes the tier."""
+    for side in _possible(items(form.spec)[link], form):
+        tried: list[Answers] = []
+        for count in (_present, _absent):
+            filled = _filled((), form, answers, count, {link: side})
+            if filled not in tried and form.tier(filled) != tier:
+                return True
+            tried.append(filled)
+    return False
 
 
 def _in_order(spec: Spec) -> list[str]:
@@ -109,9 +123,9 @@ def askable_items(outcome: Outcome, spec: Spec) -> frozenset[str]:
     )
 
 
-def _is_open(link: str, form: Form, answers: Answers, skipped: frozenset[str], askable: frozenset[str]) -> bool:
+def _is_open(link: str, form: Form, answers: Answers, askable: frozenset[str]) -> bool:
     item = items(form.spec)[link]
-    settled = link in answers or link in skipped or is_flag(item.get("optional", "no"))
+    settled = link in answers or is_flag(item.get("optional", "no"))
     return not settled and link in askable and enabled(item, answers)
 
 
@@ -130,25 +144,36 @@ def _possible(item: Spec, form: Form) -> Iterator[list[Any]]:
         yield from ([(form.today - timedelta(days=days)).isoformat()] for days in (3, 100))
 
 
-def _filled(run: tuple[str, ...], form: Form, answers: Answers, count: Counting) -> dict[str, list[Any]]:
-    """These questions, and those that their answers open, answered with what most speaks one way."""
-    filled = {link: list(values) for link, values in answers.items()}
+def _filled(
+    run: tuple[str, ...], form: Form, answers: Answers, count: Counting, side: Answers | None = None
+) -> dict[str, list[Any]]:
+    """These questions, and those that they and ``side`` open, answered with what most speaks one way."""
+    filled = {link: list(values) for link, values in {**answers, **(side or {})}.items()}
     by_id = items(form.spec)
     for link in (*run, *(other for other in by_id if "shown_when" in by_id[other])):
         opened = link not in run and enabled(by_id[link], filled) and not enabled(by_id[link], answers)
         if link not in filled and (link in run or opened):
-            filled[link] = max(_possible(by_id[link], form), key=lambda given: count(by_id[link], given))
+            filled[link] = max(_possible(by_id[link], form), key=lambda given: count(by_id[link], given, form))
     return filled
 
 
-Counting = Callable[[Spec, list[Any]], int]
+Counting = Callable[[Spec, list[Any], Form], int]
 
 
-def _present(item: Spec, given: list[Any]) -> int:
-    return _said(item, given, "present")
+def _present(item: Spec, given: list[Any], form: Form) -> int:
+    """How many findings an answer makes present, with what it opens: something abnormal says what only then."""
+    opened = [
+        other
+        for other in form.spec["items"]
+        if any(shown["answer"] == item["id"] for shown in other.get("shown_when", ()))
+        and enabled(other, {item["id"]: given})
+    ]
+    worst = (max(_present(other, side, form) for side in _possible(other, form)) for other in opened)
+    return _said(item, given, "present") + sum(worst)
 
 
-def _absent(item: Spec, given: list[Any]) -> int:
+def _absent(item: Spec, given: list[Any], _: Form) -> int:
+    """How many findings an answer makes absent by itself."""
     return _said(item, given, "absent")
 
 

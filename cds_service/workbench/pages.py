@@ -25,7 +25,7 @@ from cds_service.workbench import words
 from cds_service.workbench.access import bear_policy, require_own_page
 from cds_service.workbench.changes import Known, Possible, applied, compared, possible, read_changes, with_answers
 from cds_service.workbench.charts import request_of_chart
-from cds_service.workbench.deciding import Form, askable_items, next_step
+from cds_service.workbench.deciding import SILENT, Form, askable_items, next_step
 from cds_service.workbench.library import KINDS, cited_by, found, library
 from cds_service.workbench.markdown import rendered
 from cds_service.workbench.patients import Story, request_of, stories
@@ -230,12 +230,15 @@ def history_next() -> Response:
     skipped = frozenset(name for name in body.get("skipped") or () if isinstance(name, str))
     step = next_step(form, answers, skipped, askable_items(outcome, spec))
     wanted = step.left if body.get("everything") is True else (step.ask,) if step.ask else ()
+    # Without an age many rules cannot be judged: no card then says nothing.
+    ageless = step.tier == SILENT and outcome.assessment.case["age"].value is None
     return json_response(
         {
-            "tier": step.tier,
-            "words": words.TIERS[step.tier],
+            "tier": "undecided" if ageless else step.tier,
+            "words": "age unknown" if ageless else words.TIERS[step.tier],
             "ask": step.ask,
             "left": len(step.left),
+            "undecided": [{"id": link, "text": items(spec)[link]["text"]} for link in step.undecided],
             "html": "".join(_question(link, spec) for link in wanted),
         }
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cds_service.assess import Outcome
@@ -23,6 +23,9 @@ def document(outcome: Outcome) -> Json:
     """An assessment as `Assessment` of openapi.yaml describes it."""
     assessment = outcome.assessment
     case = assessment.case
+    tests = list(_tests(assessment))
+    # A test of which several cards speak stands there for each; the first is of the leading card.
+    states = {test["id"]: test["state"] for test in reversed(tests)}
     return {
         "asOf": assessment.today.isoformat(),
         "content": {"version": case.knowledge.version, "status": "draft"},
@@ -42,8 +45,8 @@ def document(outcome: Outcome) -> Json:
             for card in assessment.cards
         ],
         "facts": [_fact(finding, assessment) for finding in assessment.findings.values()],
-        "hypotheses": [_hypothesis(weighed, assessment) for weighed in assessment.differential],
-        "tests": list(_tests(assessment)),
+        "hypotheses": [_hypothesis(weighed, assessment, states) for weighed in assessment.differential],
+        "tests": tests,
         "labs": list(lab_courses(case)),
         "timeline": list(events(case)),
         "gaps": [{"query": gap.query, "reason": gap.reason, "count": gap.count} for gap in assessment.gaps],
@@ -101,8 +104,8 @@ def _fact(finding: Finding, assessment: Assessment) -> Json:
     }
 
 
-def _hypothesis(weighed: Weighed, assessment: Assessment) -> Json:
-    states = {test["id"]: test["state"] for test in _asked_for(assessment)}
+def _hypothesis(weighed: Weighed, assessment: Assessment, states: Mapping[str, str]) -> Json:
+    """``states``: of each test as the table of tests says it."""
     titles = assessment.case.knowledge.investigations
     return {
         "id": weighed.hypothesis.id,

@@ -83,6 +83,9 @@ def test_what_began_suddenly_is_said_at_once(opened: OpenPage, screenshot: Any) 
 
 def test_the_history_form_by_keyboard_alone(opened: OpenPage) -> None:
     page = opened("/workbench/history")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_label("Age in years")).to_be_focused()  # without it nothing can be judged
+    page.keyboard.type("58")
     page.get_by_role("button", name="Start").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Yes", exact=True)).to_be_focused()
@@ -90,6 +93,50 @@ def test_the_history_form_by_keyboard_alone(opened: OpenPage) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#questions fieldset").nth(1)).to_be_visible()
     assert page.evaluate("document.activeElement.closest('fieldset').dataset.link") != "weak"
+
+
+def test_what_was_skipped_is_named_at_the_end(opened: OpenPage) -> None:
+    page = opened(UNEXAMINED, "article.card")
+    page.get_by_role("tab", name="History").click()
+    page.get_by_role("button", name="Start").click()
+    for _ in range(40):
+        page.wait_for_selector("#questions fieldset:not(.settled), #history-end:not([hidden])")
+        if page.locator("#history-end").is_visible():
+            break
+        page.locator("#questions fieldset:not(.settled)").first.get_by_role("button", name="Skip").click()
+        expect(page.locator("#history-state")).to_contain_text("Tier now", timeout=20_000)
+    expect(page.locator("#history-verdict")).to_contain_text("undecided: you skipped “Has any muscle become weaker")
+    expect(page.locator("#history-verdict")).not_to_contain_text("no answer can change")
+
+
+def test_nothing_of_one_chart_stays_beside_the_next(opened: OpenPage) -> None:
+    page = opened("/workbench/chart")
+    charts = {}
+    for name in ("EX07-thiazide-ppi-low-k-mg", "A01-words-under-another-code"):
+        charts[name] = page.request.get(f"{page.url.rpartition('/')[0]}/patients/{name}/request.json").text()
+
+    def paste(text: str) -> None:
+        page.get_by_label("Paste JSON").fill(text)
+        page.get_by_role("button", name="Assess").click()
+
+    paste(charts["EX07-thiazide-ppi-low-k-mg"])
+    potassium(page, "2.2")
+    page.get_by_role("button", name="Compare").click()
+    page.wait_for_selector("#comparison .pair")
+    page.get_by_role("tab", name="History").click()
+    page.get_by_role("button", name="Start").click()
+    answer(page, page.locator("#questions fieldset:not(.settled)").first)
+    paste(charts["A01-words-under-another-code"])
+    expect(page.locator("#chart")).to_be_visible()
+    expect(page.locator("#why-answer")).to_have_count(1)
+    for place in ("#questions", "#chosen", "#comparison", "#history-state"):
+        expect(page.locator(place)).to_be_empty()
+    page.locator("#tab-request").click()
+    paste('{"resourceType": "Patient"}')
+    expect(page.locator("#problems")).to_contain_text("Bundle")
+    expect(page.locator("#chart")).to_be_hidden()
+    for place in ("#cards-shown", "#why", "#resources", "#response", "#remarks"):
+        expect(page.locator(place)).to_be_empty()
 
 
 # ---------------------------------------------------------------- What if
@@ -214,6 +261,7 @@ def test_axe_finds_no_barrier(opened: OpenPage, screenshot: Any, path: str, sett
         page.get_by_role("button", name="Compare").click()
         page.wait_for_selector("#comparison .pair")
     if path.endswith("history"):
+        page.get_by_label("Age in years").fill("58")
         page.get_by_role("button", name="Start").click()
         page.wait_for_selector("#questions fieldset")
     if scheme == "dark":

@@ -37,6 +37,8 @@ def test_cards_and_reasoning_agree(client: FlaskClient, story: Story) -> None:
         assert named[1] == ", ".join(f"{rule['id']} ({rule['tier']})" for rule in why["rules"])
     shown = {rung["card"] for rung in reasoning["ladder"] if rung["outcome"] in ("shown", "merged")}
     assert shown == {rule["id"] for card in reasoning["cards"] for rule in card["rules"]}
+    states = {(test["id"], test["state"]) for test in reasoning["tests"]}
+    assert all((test["id"], test["state"]) in states for h in reasoning["hypotheses"] for test in h["decidedBy"])
     requests = [a["resource"] for card in cards for s in card.get("suggestions", ()) for a in s["actions"]]
     suggested = ", ".join(t["because"] for t in reasoning["tests"] if t["state"] == "suggested" and t["card"])
     assert all(request["code"]["text"] in suggested for request in requests)
@@ -66,10 +68,11 @@ def test_the_day_of_a_trial_is_its_own(client: FlaskClient) -> None:
     assert client.post("/workbench/assessment", json=request).get_json()["asOf"] == "2026-06-15"
     request["extension"]["cds-service.as-of"] = "2026-09-01"
     assert client.post("/workbench/assessment", json=request).get_json()["asOf"] == "2026-09-01"
-    request["extension"]["cds-service.as-of"] = "next week"
-    answer = client.post(HOOK, json=request)
-    assert answer.status_code == 400
-    assert answer.get_json()["issue"][0]["expression"] == ["extension.cds-service.as-of"]
+    for wrong in ("next week", "0001-01-01", "9999-12-31"):
+        request["extension"]["cds-service.as-of"] = wrong
+        answer = client.post(HOOK, json=request)
+        assert answer.status_code == 400
+        assert answer.get_json()["issue"][0]["expression"] == ["extension.cds-service.as-of"]
 
 
 def test_a_call_that_is_no_trial_has_no_day_of_its_own(client: FlaskClient) -> None:

@@ -61,6 +61,9 @@ WRONG: list[tuple[Any, str]] = [
     ({"kind": "finding", "finding": "wings", "presence": "present"}, "changes[0].finding"),
     ({"kind": "age", "years": -3}, "changes[0].years"),
     ({"kind": "date", "day": "soon"}, "changes[0].day"),
+    ({"kind": "date", "day": "0001-01-01"}, "changes[0].day"),
+    ({"kind": "date", "day": "9999-12-31"}, "changes[0].day"),
+    ({"kind": "lab", "analyte": "K", "value": 3, "unit": "furlong"}, "changes[0].unit"),
     ({"kind": "magic"}, "changes[0].kind"),
     ("text", "changes[0].kind"),
 ]

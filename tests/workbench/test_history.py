@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from cds_service import fhir
+from cds_service.web.hooks import assess_call
+from cds_service.web.state import state
+from cds_service.workbench.deciding import Form
 from cds_service.workbench.patients import request_of, stories
-from cds_service.workbench.questionnaire import history, items
+from cds_service.workbench.questionnaire import enabled, history, items, options
+from tests.conftest import TODAY
 from tests.workbench.conftest import application
 
 HOOK = "/cds-services/muscle-twitching"
@@ -64,9 +71,55 @@ def test_it_stops_when_no_answer_can_change_the_tier(client: FlaskClient) -> Non
     assert (step["ask"], step["html"], step["tier"]) == ("", "", "T7")
     assert 6 <= len(answers) <= 14
     assert step["left"] > 5  # which need not be asked
-    # What is left is tried here, one extreme after the other: the tier stays.
-    for link, value in (("fam", "als"), ("trig.nicotine", "yes"), ("trig.drugs", "cannabis"), ("video", "yes")):
-        assert asked(client, answers | {link: [value]})["tier"] == "T7"
+    left = re.findall(r'data-link="([^"]+)"', asked(client, answers, everything=True)["html"])
+    assert len(left) == step["left"]
+    changing = {
+        link: found
+        for link in left
+        for found in [[tried for tried in sides_with_what_they_open(link, answers) if tier_with(tried) != "T7"]]
+        if found
+    }
+    assert changing == {}
+
+
+@cache
+def over_the_chart() -> Form:
+    app = application()
+    with app.test_request_context():
+        app.preprocess_request()
+        _, outcome = assess_call(UNEXAMINED, TODAY)
+        here = state()
+        return Form.over(outcome, history(None), here.reading, here.settings.policy)
+
+
+def tier_with(answers: Any) -> str:
+    return over_the_chart().tier(answers)
+
+
+def sides_of(link: str) -> list[list[Any]]:
+    """Every choice of its own; a number at its ends; a date lately and long ago."""
+    item, form = items(history(None))[link], over_the_chart()
+    listed = [[option["value"]] for option in options(item, form.knowledge)]
+    dates = [["2026-06-12"], ["2026-03-01"]]
+    return listed or (dates if item["type"].startswith("date") else [[item.get("min", 0)], [item.get("max", 1000)]])
+
+
+def sides_with_what_they_open(link: str, answers: Any) -> Iterator[Any]:
+    """Each side alone, with each side of each question that it opens, and with the first of all that it opens."""
+    by_id = items(history(None))
+    for side in sides_of(link):
+        tried = answers | {link: side}
+        yield tried
+        opened = [one for one in by_id if enabled(by_id[one], tried) and not enabled(by_id[one], answers)]
+        yield from (tried | {one: other} for one in opened for other in sides_of(one))
+        yield tried | {one: sides_of(one)[0] for one in opened}
+
+
+def test_signs_that_only_an_abnormal_examination_opens_keep_its_question_open(client: FlaskClient) -> None:
+    answers = {link: value for link, value in REASSURING.items() if link != "exam.result"}
+    assert asked(client, answers)["ask"] == "exam.result"
+    found = {"exam.result": ["some-abnormal"], "exam.power": ["reduced"], "exam.bulk": ["wasted"]}
+    assert asked(client, answers | found)["tier"] == "T2"
 
 
 def test_an_emergency_needs_no_further_question(client: FlaskClient) -> None:
@@ -76,6 +129,40 @@ def test_an_emergency_needs_no_further_question(client: FlaskClient) -> None:
 
 def test_a_question_that_was_skipped_is_not_asked_again(client: FlaskClient) -> None:
     assert asked(client, {}, skipped=["weak"])["ask"] != "weak"
+
+
+def test_what_was_skipped_and_could_change_the_tier_is_named(client: FlaskClient) -> None:
+    answers: dict[str, Any] = {link: value for link, value in REASSURING.items() if link != "exam.result"}
+    step = asked(client, answers, skipped=["exam.result", "fam"])
+    assert (step["ask"], step["html"]) == ("", "")
+    assert [one["id"] for one in step["undecided"]] == ["exam.result"]
+    assert step["undecided"][0]["text"].startswith("Power, bulk, reflexes")
+    assert asked(client, REASSURING, skipped=["fam"])["undecided"] == []
+
+
+def test_without_an_age_nothing_is_said_to_be_silent(client: FlaskClient) -> None:
+    patient = {"resourceType": "Patient", "id": "history", "gender": "unknown"}
+    twitching = {
+        "resourceType": "Condition", "id": "twitching", "subject": {"reference": "Patient/history"},
+        "clinicalStatus": {"coding": [
+            {"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}]},
+        "code": {"text": "Muscle twitching"},
+    }  # fmt: skip
+    entries = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": twitching}]}
+    request = UNEXAMINED | {
+        "context": {"userId": "Practitioner/workbench", "patientId": "history"},
+        "prefetch": {"patient": patient, "conditions": entries},
+    }
+
+    def tier_and_words(answers: Any) -> tuple[str, str]:
+        step = asked(client, answers, request=request)
+        return step["tier"], step["words"]
+
+    fresh = {"onset.ago": ["under-2-weeks"]}
+    assert tier_and_words(fresh) == ("undecided", "age unknown")
+    assert tier_and_words({"sx.sudden": ["speech", "weakness"]})[0] == "T0"
+    patient["birthDate"] = "1984-06-15"
+    assert tier_and_words(fresh)[0] != "undecided"
 
 
 def test_all_the_rest_can_be_asked(client: FlaskClient) -> None:

@@ -46,7 +46,12 @@ async function override(form) {
   const chosen = form.elements.reason.selectedOptions[0].dataset;
   const comment = form.elements.comment.value.trim();
   const overrideReason = {reason: {code: chosen.code, system: chosen.system}, ...(comment ? {userComment: comment} : {})};
-  if (!await report(card, {outcome: "overridden", overrideReason}, "Overridden.")) return;
+  const submit = form.querySelector("[type=submit]");
+  submit.disabled = true; // before the answer comes, so that a second click reports nothing
+  if (!await report(card, {outcome: "overridden", overrideReason}, "Overridden.")) {
+    submit.disabled = false;
+    return;
+  }
   form.hidden = true;
   for (const button of card.querySelectorAll(".choices button")) button.disabled = true;
 }

@@ -63,17 +63,23 @@ function offerPresence() {
 async function compare() {
   tell(part("change-problems"), null);
   part("compare").disabled = true;
+  const opened = chart.request;
+  const stale = () => chart.request !== opened; // another chart was opened meanwhile
   try {
-    const {request} = await ask("/workbench/changed", {request: chart.request, changes});
+    const {request} = await ask("/workbench/changed", {request: opened, changes});
+    if (stale()) return;
     const after = await assessed(request);
+    if (stale()) return;
     const before = {response: chart.response, assessment: chart.assessment};
     const {html} = await ask("/workbench/compare", {before, after});
+    if (stale()) return;
     put(part("comparison"), html);
     outweighed(after.assessment.facts);
   } catch (error) {
-    tell(part("change-problems"), error);
+    if (!stale()) tell(part("change-problems"), error);
+  } finally {
+    part("compare").disabled = !changes.length;
   }
-  part("compare").disabled = false;
 }
 
 /** A finding that was stated and is not so in the end: the record holds more, or the answer alone does not decide. */
@@ -127,6 +133,10 @@ export function startChanges() {
   document.addEventListener("chart-opened", () => {
     if (!looked) fromLink();
     looked = true;
+  });
+  document.addEventListener("chart-closing", () => {
+    set([]);
+    tell(part("change-problems"), null);
   });
   document.addEventListener("changes-given", (event) => {
     set(event.detail);

@@ -48,14 +48,34 @@ function showRemarks(remarks) {
       made("ul", {}, ...remarks.slice(0, 3).map((remark) => made("li", {textContent: remark.what}))))] : []));
 }
 
-async function attempt(work) {
+/** Nothing of the chart that was open may stay beside the next one; History and What if clear their own parts. */
+function close() {
+  page.hidden = true;
+  Object.assign(chart, {request: null, response: null, assessment: null});
+  for (const id of ["cards-shown", "why", "resources", "response", "took", "curl", "copied"]) {
+    document.getElementById(id).replaceChildren();
+  }
+  document.querySelector("#find-resource").value = "";
+  document.querySelector("#resource").close();
+  showRemarks([]);
   tell(problems, null);
-  notes.replaceChildren();
+  document.dispatchEvent(new CustomEvent("chart-closing"));
+}
+
+function wait(waiting) {
+  page.setAttribute("aria-busy", String(waiting));
+  for (const control of document.querySelectorAll("#paste [type=submit], #paste [type=file]")) control.disabled = waiting;
+}
+
+async function attempt(work) {
+  close();
+  wait(true);
   try {
     await work();
   } catch (error) {
-    document.querySelector("#cards-shown").replaceChildren();
     tell(problems, error);
+  } finally {
+    wait(false);
   }
 }
 

@@ -1,10 +1,18 @@
 // The history form on its own: a request with the age and the twitching, and nothing else.
 import {startHistory} from "./history.js";
 
+/** The birth date of somebody who is so old today. */
+function born(years) {
+  const today = new Date();
+  const two = (number) => String(number).padStart(2, "0");
+  const day = `${two(today.getMonth() + 1)}-${two(today.getDate())}`.replace("02-29", "02-28");
+  return `${String(today.getFullYear() - years).padStart(4, "0")}-${day}`;
+}
+
 function request() {
   const age = document.querySelector("#age").value;
   const patient = {resourceType: "Patient", id: "history", gender: document.querySelector("#sex").value};
-  if (age !== "") patient.birthDate = String(new Date().getFullYear() - Number(age));
+  patient.birthDate = born(Number(age));
   const twitching = {
     resourceType: "Condition", id: "twitching", subject: {reference: "Patient/history"},
     clinicalStatus: {coding: [{system: "http://terminology.hl7.org/CodeSystem/condition-clinical", code: "active"}]},
@@ -18,4 +26,4 @@ function request() {
   };
 }
 
-startHistory(request, () => {});
+startHistory(request, () => {}, () => document.querySelector("#about").reportValidity());

@@ -3,22 +3,43 @@ import {ask, made, pretty, put, save, tell} from "./asking.js";
 
 const part = (id) => document.getElementById(id);
 
-/** Run the form over the request that `requestOf` gives; `use` is told the request with the answers in it. */
-export function startHistory(requestOf, use) {
+/**
+ * Run the form over the request that `requestOf` gives; `use` is told the request with the answers in it, and
+ * `ready` says whether it may start.
+ */
+export function startHistory(requestOf, use, ready = () => true) {
   const state = {answers: {}, skipped: [], everything: false};
+  let asked = 0; // what is answered to an earlier asking, or about an earlier chart, is dropped
 
   async function next() {
+    const [mine, request] = [++asked, requestOf()];
+    const stale = () => mine !== asked;
     part("history-state").textContent = "Asking whether more is needed …";
     tell(part("history-problems"), null);
     try {
-      const step = await ask("/workbench/history/next", {request: requestOf(), ...state});
+      const {answers, skipped, everything} = state;
+      const step = await ask("/workbench/history/next", {request, answers, skipped, everything});
+      if (stale()) return;
+      const done = step.html ? null : await ask("/workbench/history/answers", {request, answers});
+      if (stale()) return;
       part("history-state").textContent =
-        `Tier now: ${step.tier} (${step.words}). ${Object.keys(state.answers).length} answered.`;
-      if (step.html) show(step.html);
-      else await finish(step);
+        `Tier now: ${step.tier} (${step.words}). ${Object.keys(answers).length} answered.`;
+      if (done) finish(step, done);
+      else show(step.html);
     } catch (error) {
-      tell(part("history-problems"), error);
+      if (!stale()) tell(part("history-problems"), error);
     }
+  }
+
+  function reset() {
+    asked += 1;
+    Object.assign(state, {answers: {}, skipped: [], everything: false, done: null});
+    part("questions").replaceChildren();
+    tell(part("history-problems"), null);
+    part("history-state").textContent = "";
+    part("history-end").hidden = true;
+    for (const id of ["questionnaire-response", "observations", "history-verdict"]) part(id).textContent = "";
+    part("start-history").textContent = "Start";
   }
 
   function show(html) {
@@ -31,12 +52,20 @@ export function startHistory(requestOf, use) {
     first.scrollIntoView({block: "nearest"});
   }
 
-  async function finish(step) {
-    const done = await ask("/workbench/history/answers", {request: requestOf(), answers: state.answers});
+  function verdict(step) {
+    const tier = `${step.tier} (${step.words})`;
+    if (step.undecided.length) {
+      return `Tier ${tier} is undecided: you skipped ${step.undecided.map((one) => `“${one.text}”`).join(", ")}. An answer could change it.`;
+    }
+    if (step.tier === "undecided") return "Undecided, age unknown: no rule that needs the age could be judged.";
+    return step.left
+      ? `Stop here: no answer can change the tier ${tier} any more. ${step.left} questions need not be asked.`
+      : `No question is left. Tier: ${tier}.`;
+  }
+
+  function finish(step, done) {
     state.done = done;
-    part("history-verdict").textContent = step.left
-      ? `Stop here: no answer can change the tier ${step.tier} (${step.words}) any more. ${step.left} questions need not be asked.`
-      : `All questions are answered. Tier: ${step.tier} (${step.words}).`;
+    part("history-verdict").textContent = verdict(step);
     part("ask-rest").hidden = step.left === 0;
     part("questionnaire-response").textContent = pretty(done.questionnaireResponse);
     part("observations").textContent = pretty(done.observations);
@@ -83,10 +112,10 @@ export function startHistory(requestOf, use) {
       if (box !== event.target && (alone || box.dataset.exclusive === "yes")) box.checked = false;
     }
   });
+  document.addEventListener("chart-closing", reset);
   part("start-history").addEventListener("click", () => {
-    Object.assign(state, {answers: {}, skipped: [], everything: false});
-    part("questions").replaceChildren();
-    part("history-end").hidden = true;
+    if (!ready()) return;
+    reset();
     part("start-history").textContent = "Start again";
     next();
   });
