@@ -9,7 +9,8 @@ from cds_service.assess import Outcome
 from cds_service.clinical.assessment import Assessment, CardPlan, Rung
 from cds_service.clinical.chart import QUERIES
 from cds_service.clinical.differential import Point, Weighed
-from cds_service.clinical.findings import Evidence, Finding
+from cds_service.clinical.findings import Case, Evidence, Finding
+from cds_service.clinical.presence import Presence
 from cds_service.clinical.workup import PlannedOrder, Withheld, priority_given
 from cds_service.workbench.courses import lab_courses
 from cds_service.workbench.timeline import events
@@ -33,13 +34,13 @@ def document(outcome: Outcome) -> Json:
         "gate": _fact(case["twitch_current"], assessment),
         "silentBecause": assessment.silent_because,
         "rules": [{"id": rule.id, "title": rule.title} for rule in assessment.rules],
-        "ladder": [_rung(rung) for rung in assessment.ladder],
+        "ladder": [_rung(rung, case) for rung in assessment.ladder],
         "cards": [
             {
                 "name": card.name,
                 "indicator": card.indicator,
                 "rules": [{"id": d.id, "title": d.title, "tier": d.tier} for d in card.cards],
-                "because": [name for name in _asked_about(card) if case[name].present],
+                "because": _because(card, case),
                 "suggested": [o.investigation.id for s in card.plan.suggestions for o in s.orders],
             }
             for card in assessment.cards
@@ -55,17 +56,30 @@ def document(outcome: Outcome) -> Json:
     }
 
 
-def _asked_about(card: CardPlan) -> list[str]:
-    """The findings that decide whether the rules of a card fire, each once."""
-    return list(dict.fromkeys(name for definition in card.cards for name in definition.triggers))
+def _because(card: CardPlan, case: Case) -> list[str]:
+    """What the card says it found, each once; where it found nothing of its own, what made its rules fire.
+
+    A value alone and the age are no findings: a normal potassium would stand there as a reason.
+    """
+    plain = {*case.knowledge.analytes, "age"}
+    terms = [term for definition in card.cards for term in definition.found if term.formula(case).present]
+    found = [name for term in terms for name in term.names if term.negative or case[name].present]
+    fired = [name for definition in card.cards for name in definition.triggers if case[name].present]
+    said = [name for name in dict.fromkeys(found) if name not in plain]
+    return said or [name for name in dict.fromkeys(fired) if name not in plain]
 
 
 def _unanswered(assessment: Assessment) -> Iterable[str]:
     return set(QUERIES) - assessment.case.chart.answered
 
 
-def _rung(rung: Rung) -> Json:
-    """``outcome`` in one word; ``because`` says why a card was held back, ``into`` where a merged one stands."""
+def _rung(rung: Rung, case: Case) -> Json:
+    """``outcome`` in one word; ``because`` says why a card was held back, ``into`` where a merged one stands.
+
+    ``unknown``: of a rule that is undecided, the facts that it asks about and that nobody documented.
+    """
+    open_facts = [name for name in rung.card.triggers if case[name].presence is Presence.UNKNOWN]
+    titles = [case.knowledge.findings[name].title for name in open_facts]
     word, _, because = rung.outcome.partition(": ")
     into = word.removeprefix("merged into ") if word.startswith("merged into ") else ""
     return {
@@ -77,6 +91,7 @@ def _rung(rung: Rung) -> Json:
         "outcome": "merged" if into else word,
         "into": into,
         "because": because,
+        "unknown": titles if rung.trigger is Presence.UNKNOWN else [],
     }
 
 

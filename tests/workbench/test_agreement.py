@@ -63,6 +63,29 @@ def test_every_fact_has_one_of_three_values_and_every_test_a_reason(client: Flas
     assert potassium["critical"] == [2.5, 6.5]
 
 
+def test_a_card_is_explained_by_what_it_found_and_not_by_plain_values(client: FlaskClient) -> None:
+    found = client.post("/workbench/assessment", json=reasoned("EX07-thiazide-ppi-low-k-mg")).get_json()
+    because = found["cards"][0]["because"]
+    assert "k_low" in because
+    assert not {"K", "age"} & set(because)
+    assert all(rung["unknown"] for rung in found["ladder"] if rung["trigger"] == "unknown")
+    assert not any(rung["unknown"] for rung in found["ladder"] if rung["trigger"] != "unknown")
+
+
+def test_no_card_says_its_rules_and_what_is_undecided(client: FlaskClient) -> None:
+    quiet = next(story for story in stories().values() if not story.cards)
+    request = request_of(quiet)
+    assessment = client.post("/workbench/assessment", json=request).get_json()
+    assessment["rules"] = [{"id": "N5", "title": "a rule"}]
+    assessment["ladder"] = [{"tier": "T0", "card": "TW01", "title": "x", "trigger": "unknown", "indicator": "",
+                             "outcome": "not triggered", "into": "", "because": "", "unknown": ["a fact"]}]  # fmt: skip
+    body = {"response": {"cards": []}, "assessment": assessment}
+    shown = client.post("/workbench/show", json=body).get_json()
+    assert "N5 a rule" in shown["cards"]
+    assert "Undecided: 1 urgent rule, for lack of facts." in shown["cards"]
+    assert "because unknown: a fact" in shown["why"]
+
+
 def test_the_day_of_a_trial_is_its_own(client: FlaskClient) -> None:
     request = reasoned("EX01-fresh-eyelid-caffeine")
     assert client.post("/workbench/assessment", json=request).get_json()["asOf"] == "2026-06-15"

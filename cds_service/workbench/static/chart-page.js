@@ -111,7 +111,16 @@ function startPaste() {
   });
 }
 
+/** Where a chart was pasted, a rule opens beside it: going there would lose the chart. */
+function openRulesBeside() {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("#chart a[href^='/workbench/content/']");
+    if (link && !chart.patient) Object.assign(link, {target: "_blank", rel: "noopener"});
+  });
+}
+
 startTabs();
+openRulesBeside();
 startCards();
 startResources();
 startPaste();
