@@ -129,7 +129,7 @@ class LabValue:
 
     @property
     def evidence(self) -> Evidence:
-        doubt = "; sample noted as haemolysed: repeat first" if self.doubtful else ""
+        doubt = "; sample noted as haemolysed: repeat at once" if self.doubtful else ""
         return replace(Evidence.of(self.result), title=self.analyte.name, value=self.analyte.shown(self.value) + doubt)
 
     @property
