@@ -59,12 +59,12 @@ class Seen:
     good_seconds: list[float] = field(default_factory=list)
     refused_seconds: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    longest: float = 0.0
+    longest: tuple[float, str] = (0.0, "")  # seconds, and of which kind
 
     def note(self, kind: Kind, raw: bytes, seconds: float) -> None:
         status = status_of(raw)
         self.answers[kind.name, status] += 1
-        self.longest = max(self.longest, seconds)
+        self.longest = max(self.longest, (seconds, f"{kind.name}, {status}"))
         if status.startswith("5") and not is_deliberate(raw):
             self.faults.append(f"{kind.name}: {raw[-400:]!r}")
         if kind.good:
@@ -307,7 +307,7 @@ def measure(node: Node, seconds: float, verdicts: Verdicts) -> None:
     print("good requests")
     show_times("answered 200", seen.good_seconds)
     show_times("refused 503", seen.refused_seconds)
-    print(f"longest request of all: {seen.longest:.1f} s")
+    print(f"longest request of all: {seen.longest[0]:.1f} s ({seen.longest[1]})")
     judge(node, workers, seen, samples, later, verdicts)
 
 

@@ -52,6 +52,12 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with much to do answers late; tests of slow servers set a deadline of their own."""
+    monkeypatch.setattr(keys, "FETCH_SECONDS", 30.0)
+
+
 @pytest.fixture
 def fetched(server: KeyServer, clock: Clock) -> FetchedKeys:
     return FetchedKeys(server.address, clock=clock)
