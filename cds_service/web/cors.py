@@ -27,7 +27,7 @@ def register_headers(app: Flask, origins: Iterable[str]) -> None:
     def add(response: Response) -> Response:
         for name, value in _ALWAYS.items():
             response.headers.setdefault(name, value)  # a page names what it may load
-        response.vary.add("Origin")
+        response.headers.add("Vary", "Origin")
         origin = request.headers.get("Origin", "")
         if origin in allowed:
             response.headers["Access-Control-Allow-Origin"] = origin
