@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 from cds_service.clinical.spans import Span
@@ -208,7 +209,11 @@ def _in_order(entries: Iterable[Entry]) -> list[Entry]:
     alike: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         alike.setdefault((entry.reference, entry.title), []).append(entry)
-    return [entry for _, same in sorted(alike.items()) for entry in sorted(same, key=_place_in_order)]
+    return [
+        entry
+        for _, same in sorted(alike.items(), key=itemgetter(0))
+        for entry in (same if len(same) == 1 else sorted(same, key=_place_in_order))
+    ]
 
 
 def _place_in_order(entry: Entry) -> tuple[str, ...]:

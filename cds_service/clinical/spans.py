@@ -23,6 +23,11 @@ class Span:
 
         Returns None for text that is no date: the caller decides whether that matters.
         """
+        if text[4:5] == "-" == text[7:8] and (len(text) == 10 or (text[10] == "T" and "\n" not in text)):
+            try:  # a whole date, as nearly all are
+                return cls.on(date.fromisoformat(text[:10]))
+            except ValueError:
+                pass
         found = _DATE.match(text)
         if not found:
             return None

@@ -11,12 +11,12 @@ from cds_service.clinical.findings import Case
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.spans import Span
 from cds_service.errors import Fault, RequestError, UnreadableError
+from cds_service.intake.concepts import Concepts
 from cds_service.intake.prefetch import Prefetched
 from cds_service.intake.resources import READERS, About, Attention, courses
 from cds_service.intake.shape import (
     Json,
     belongs_to,
-    coded,
     elements,
     id_of,
     may_be_a_patient,
@@ -55,7 +55,8 @@ class Reader:
         self._names = names
         self._owners: dict[str, bool] = {}
         medications = {str(m.get("id", "")): m for m in found.of("Medication")}
-        self.about = About(reading, encounter_id or _encounter_under_way(found), self.patient.born, medications)
+        under_way = encounter_id or _encounter_under_way(found)
+        self.about = About(reading, Concepts(reading), under_way, self.patient.born, medications)
         self._without: frozenset[str] = frozenset()
         self._opening: frozenset[str] = frozenset()
 
@@ -147,19 +148,13 @@ class Reader:
     def _may_open_the_gate(self, raw: Json, kind: str) -> bool:
         if kind in ("Condition", "QuestionnaireResponse"):
             return True
-        gate, reading = self.about.reading.gate, self.about.reading
-        holders = (
-            [raw, *elements(raw, "component")]
-            if kind == "Observation"
-            else [{"code": r} for r in elements(raw, "reasonCode")]
-        )
-        for holder in holders:
-            for key in ("code", "valueCodeableConcept"):
-                codings, _, wordings = coded(holder, key)
-                if any(m.concept in gate.concepts for s, c in codings for m in reading.codes.matches(s, c)):
-                    return True
-                if any(gate.may_speak_of_twitching(w.lower()) for w in wordings):
-                    return True
+        of = self.about.concepts.of
+        if kind == "Encounter":
+            return any(of({"code": r}, "code").may_open_the_gate for r in elements(raw, "reasonCode"))
+        parts = [raw, *elements(raw, "component")] if "component" in raw else (raw,)
+        for part in parts:
+            if of(part, "code").may_open_the_gate or of(part, "valueCodeableConcept").may_open_the_gate:
+                return True
         return False
 
     def _check_conditions(self) -> None:

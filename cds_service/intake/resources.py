@@ -26,12 +26,11 @@ from cds_service.clinical.chart import (
     State,
     Visit,
 )
-from cds_service.clinical.gate import TWITCHING_WORDS
 from cds_service.clinical.spans import Span
 from cds_service.errors import Fault, RequestError, UnreadableError
+from cds_service.intake.concepts import ANSWERS, STRENGTH_EXAM, Concept, Concepts, is_coded, with_twitching
 from cds_service.intake.shape import (
     Json,
-    coded,
     element,
     elements,
     id_of,
@@ -48,8 +47,6 @@ _NO_RESULT = frozenset({"entered-in-error", "cancelled", "registered", "unknown"
 _FINAL = frozenset({"final", "amended", "corrected", "appended"})
 _CURRENT = frozenset({"active", "recurrence", "relapse"})
 _ENDED = frozenset({"inactive", "remission", "resolved"})
-# Roles that tell a neighbouring thing: words may still be read beside such a code.
-_BROADER = frozenset({"broader", "related", "differential", "category", "approximate", "generic"})
 _TEXT_LENGTH = 2000  # longer notes are cut before phrases are looked for
 # Words cost more than anything else in a chart. No record says so much: 2000 examinations in words say half of it.
 MOST_WORDS = 2_000_000  # characters
@@ -75,51 +72,25 @@ class About:
     """What a reader needs to know beside the resource."""
 
     reading: Reading
+    concepts: Concepts
     encounter_id: str = ""
     born: Span | None = None
     medications: dict[str, Json] | None = None  # Medication resources by id
     attention: Attention = field(default_factory=Attention)
 
 
-def _matches(codings: list[tuple[str, str]], reading: Reading) -> tuple[Match, ...]:
-    found = [match for system, code in codings for match in reading.codes.matches(system, code)]
-    return tuple(dict.fromkeys(found))
-
-
-def _named(codings: list[tuple[str, str]]) -> str:
-    """What to call a resource that has a code and no words."""
-    return next((code for _, code in codings if code), "")
-
-
-def _is_coded(codes: tuple[Match, ...]) -> bool:
-    """A code says what it is; a broader code leaves that to the words, and a yes or no says nothing of it."""
-    return any(
-        match.role not in _BROADER and match.system != "text" and match.concept not in _ANSWERS for match in codes
-    )
-
-
 def _heard(wordings: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(wording[:_TEXT_LENGTH] for wording in wordings)
 
 
-def _with_twitching(codes: tuple[Match, ...], wordings: tuple[str, ...], reading: Reading) -> tuple[Match, ...]:
-    """Words open the gate, whatever the code."""
-    if any(reading.says_twitching(wording) for wording in wordings):
-        return (*codes, Match(TWITCHING_WORDS, "words", "text", ""))
-    return codes
-
-
-def _places(
-    raw: Json, key: str, wordings: tuple[str, ...], codes: tuple[Match, ...], reading: Reading
-) -> tuple[Site, ...]:
+def _places(raw: Json, wordings: tuple[str, ...], codes: tuple[Match, ...], about: About) -> tuple[Site, ...]:
     """Sites from body site codes, else from words, else from what the code itself implies."""
     found: list[Site] = []
-    site = raw.get(key)
-    for concept in site if isinstance(site, list) else [site] if site is not None else []:
-        holder = {key: concept}
-        codings, wording, all_wordings = coded(holder, key)
-        concepts = {m.concept for m in _matches(codings, reading)}
-        found += reading.site_of_concepts(concepts, wording) or reading.sites(*all_wordings[:1])
+    reading, site = about.reading, raw.get("bodySite")
+    for part in site if isinstance(site, list) else [site] if site is not None else []:
+        place = about.concepts.of({"bodySite": part}, "bodySite")
+        concepts = {m.concept for m in place.matches}
+        found += reading.site_of_concepts(concepts, place.title) or reading.sites(*place.wordings[:1])
     if not found:
         found = list(reading.sites(*wordings))
     if not found:
@@ -148,32 +119,30 @@ def read_condition(raw: Json, about: About) -> Iterator[Entry]:
     verification = status(raw, "verificationStatus")
     if verification == "entered-in-error":
         return
-    codings, title, wordings = coded(raw, "code")
+    named = about.concepts.of(raw, "code")
     note = tuple(text(n, "text") for n in elements(raw, "note"))
-    about.attention.give((*wordings, *note), free=SHORT_NAME)
-    own = _matches(codings, about.reading)
-    codes = _with_twitching(own, wordings, about.reading)
+    about.attention.give((*named.wordings, *note), free=SHORT_NAME)
+    codes = named.with_twitching
     recorded, onset = span(raw, "recordedDate"), _onset(raw, about)
     ended = span(raw, "abatementDateTime", "abatementPeriod")
     over = any(key in raw for key in ("abatementAge", "abatementRange", "abatementString"))
-    texts = _heard(wordings)
+    texts = _heard(named.wordings)
     if not codes and not texts:
         return
-    _, severity, _ = coded(raw, "severity")
     yield Problem(
         reference=_ref(raw),
-        title=title or _named(codings) or "unnamed problem",
+        title=named.title or named.code or "unnamed problem",
         codes=codes,
         when=onset or recorded,
         texts=texts,
-        coded=_is_coded(own),
-        sites=_places(raw, "bodySite", (*wordings, *note), codes, about.reading),
+        coded=named.is_coded,
+        sites=_places(raw, (*named.wordings, *note), codes, about),
         state=_state(raw, verification, ended, over),
         verification=verification,
         onset=onset,
         recorded=recorded,
         ended=ended,
-        severity=severity.lower(),
+        severity=about.concepts.of(raw, "severity").title.lower(),
         this_encounter=_in_this_encounter(raw, about),
     )
 
@@ -218,57 +187,46 @@ def read_observation(raw: Json, about: About) -> Iterator[Entry]:
     state = text(raw, "status")
     if state in _NO_RESULT:
         return
-    yield from _result(raw, raw, about, state, parent_codes=())
-    if raw.get("component") is None:
-        return
-    codings, _, wordings = coded(raw, "code")
-    parent = _matches(codings, about.reading)
+    yield from _result(raw, raw, about, state)
     for component in elements(raw, "component"):
-        yield from _result(component, raw, about, state, parent_codes=parent, parent_words=wordings)
+        yield from _result(component, raw, about, state, about.concepts.of(raw, "code"))
 
 
-def _result(
-    part: Json, raw: Json, about: About, state: str, parent_codes: tuple[Match, ...], parent_words: tuple[str, ...] = ()
-) -> Iterator[Entry]:
+def _result(part: Json, raw: Json, about: About, state: str, parent: Concept | None = None) -> Iterator[Entry]:
     reading = about.reading
-    codings, title, wordings = coded(part, "code")
-    own = _matches(codings, reading)
-    value_codings, value_title, value_words = coded(part, "valueCodeableConcept")
-    about.attention.give((*wordings, *value_words, *parent_words), free=SHORT_NAME)  # of each part, each time
-    value_codes = _matches(value_codings, reading)
-    value_text = (text(part, "valueString") or value_title)[:_TEXT_LENGTH]
+    named, valued = about.concepts.of(part, "code"), about.concepts.of(part, "valueCodeableConcept")
+    own, wordings, value_codes = named.matches, named.wordings, valued.matches
+    parent_words = parent.wordings if parent else ()
+    about.attention.give((*wordings, *valued.wordings, *parent_words), free=SHORT_NAME)  # of each part, each time
+    value_text = (text(part, "valueString") or valued.title)[:_TEXT_LENGTH]
     value = _quantity(part)
     flags = _flags(part)
     says = _says(part, value_codes, value_text, flags, value, reading)
-    strength = _is_strength(own, wordings + parent_words, reading)
-    codes = (
-        _with_twitching(own, wordings + (value_words if says in ("", "yes") else ()), reading)
-        if not parent_codes
-        else own
-    )
-    if strength and not any(m.concept == "strength_exam" for m in codes):
-        codes = (*codes, Match("strength_exam", "", "text", ""))
+    strength = named.is_strength or named.says_strength or (parent is not None and parent.says_strength)
+    codes = own if parent and parent.matches else _speaking(named, valued, says)
+    if strength and not named.is_strength:
+        codes = (*codes, Match(STRENGTH_EXAM, "", "text", ""))
     texts = _texts(wordings, value_codes, value_text, says)
-    if not codes and not value_codes and not texts and not reading.keeps(wordings):
+    if not codes and not value_codes and not texts and not named.is_kept:
         return
     grade = _grade(part, value, value_text, reading) if strength else None
     # A measured quantity, or the heading of a panel, belongs to the whole patient.
     sites: tuple[Site, ...] = ()
     if strength or says or value_codes or (value_text and value is None):
         holder = part if "bodySite" in part else raw
-        sites = _places(holder, "bodySite", (*wordings, *parent_words, value_text), codes, reading)
+        sites = _places(holder, (*wordings, *parent_words, value_text), codes, about)
     if grade is not None and (not sites or reading.whole_body.search(value_text.lower())):
         sites = sites or _everywhere(" ".join((*wordings, value_text)), reading)
     low, high = _range(part)
     when = span(raw, "effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued")
     yield Result(
         reference=_ref(raw),
-        title=title or _named(codings) or "unnamed observation",
+        title=named.title or named.code or "unnamed observation",
         codes=codes,
         when=when,
         texts=texts,
         # A value in free words says more than the name of what was looked at.
-        coded=(_is_coded(own) and not value_text) or _is_coded(value_codes),
+        coded=(named.is_coded and not value_text) or valued.is_coded,
         sites=sites,
         says=says,
         value=value,
@@ -280,11 +238,18 @@ def _result(
         range_high=high,
         flags=flags,
         grade=grade,
-        muscle=(title if strength else ""),
+        muscle=(named.title if strength else ""),
         remarks=" ".join([*(text(n, "text") for n in elements(raw, "note")), *_flag_words(part)])[:_TEXT_LENGTH],
         this_encounter=_in_this_encounter(raw, about),
         at=_instant(raw) if value is not None else "",
     )
+
+
+def _speaking(named: Concept, valued: Concept, says: str) -> tuple[Match, ...]:
+    """The codes of a result, and that it speaks of twitching when its name or its value does."""
+    if says in ("", "yes") and valued.wordings:
+        return with_twitching(named.matches, named.wordings + valued.wordings, named.reading)
+    return named.with_twitching
 
 
 def _instant(raw: Json) -> str:
@@ -389,26 +354,14 @@ _VALUES = frozenset(
         "Time", "Date", "DateTime", "Period", "Attachment", "Reference", "Uri",
     )
 )  # fmt: skip
-_ANSWERS = {
-    "answer_yes": "yes", "answer_present": "yes", "answer_positive": "yes", "answer_no": "no", "answer_absent": "no",
-    "answer_negative": "no", "answer_normal": "normal", "answer_abnormal": "abnormal", "answer_unknown": "unsure",
-}  # fmt: skip
-
-
 def _stated(part: Json, value_codes: tuple[Match, ...], value_text: str, reading: Reading) -> str:
     boolean = part.get("valueBoolean")
     if isinstance(boolean, bool):
         return "yes" if boolean else "no"
     for match in value_codes:
-        if match.concept in _ANSWERS and match.role == "":
-            return _ANSWERS[match.concept]
+        if match.concept in ANSWERS and match.role == "":
+            return ANSWERS[match.concept]
     return reading.answer(value_text) if value_text else ""
-
-
-def _is_strength(codes: tuple[Match, ...], wordings: tuple[str, ...], reading: Reading) -> bool:
-    if any(m.concept == "strength_exam" for m in codes):
-        return True
-    return any(reading.strength.search(wording.lower()) for wording in wordings)
 
 
 def _grade(part: Json, value: Quantity | None, value_text: str, reading: Reading) -> float | None:
@@ -454,24 +407,21 @@ def read_report(raw: Json, about: About) -> Iterator[Entry]:
     state = text(raw, "status")
     if state in ("entered-in-error", "cancelled"):
         return
-    codings, title, wordings = coded(raw, "code")
-    codes = _matches(codings, about.reading)
-    known = {m.concept for m in codes}
-    codes += tuple(m for w in wordings for m in about.reading.studies_in(w) if m.concept not in known)
+    named = about.concepts.of(raw, "code")
+    codes = _with_studies(named, about)
     if not codes:
         return
     said = [text(raw, "conclusion")]
-    for concept in elements(raw, "conclusionCode"):
-        _, wording, _ = coded({"c": concept}, "c")
-        said.append(wording)
+    for part in elements(raw, "conclusionCode"):
+        said.append(about.concepts.of({"conclusionCode": part}, "conclusionCode").title)
     conclusion = ". ".join(part for part in said if part)[:_TEXT_LENGTH]
     yield Report(
         reference=_ref(raw),
-        title=title or "unnamed report",
+        title=named.title or "unnamed report",
         codes=tuple(dict.fromkeys(codes)),
         when=span(raw, "effectiveDateTime", "effectivePeriod", "issued"),
         texts=(conclusion,) if conclusion and state in _FINAL else (),
-        sites=about.reading.sites(*wordings),
+        sites=about.reading.sites(*named.wordings),
         issued=span(raw, "issued"),
         status=state,
         final=state in _FINAL,
@@ -479,20 +429,27 @@ def read_report(raw: Json, about: About) -> Iterator[Entry]:
     )
 
 
+def _with_studies(named: Concept, about: About) -> tuple[Match, ...]:
+    """The codes, and the studies that the words name besides."""
+    known = {m.concept for m in named.matches}
+    said = (m for w in named.wordings for m in about.reading.studies_in(w) if m.concept not in known)
+    return (*named.matches, *said)
+
+
 def read_order(raw: Json, about: About) -> Iterator[Entry]:
     if text(raw, "status") == "entered-in-error" or raw.get("doNotPerform") is True:
         return
     if text(raw, "intent") in ("proposal", "option"):
         return  # thought of, not prescribed
-    codings, title, wordings = coded(raw, "code")
-    codes = _matches(codings, about.reading)
-    known = {m.concept for m in codes}
-    codes += tuple(m for w in wordings for m in about.reading.orders_in(w) if m.concept not in known)
-    if not codes and not title:
+    named = about.concepts.of(raw, "code")
+    known = {m.concept for m in named.matches}
+    said = (m for w in named.wordings for m in about.reading.orders_in(w) if m.concept not in known)
+    codes = (*named.matches, *said)
+    if not codes and not named.title:
         return
     yield Order(
         reference=_ref(raw),
-        title=title or "unnamed order",
+        title=named.title or "unnamed order",
         codes=tuple(dict.fromkeys(codes)),
         when=span(raw, "authoredOn", "occurrenceDateTime", "occurrencePeriod"),
         status=text(raw, "status"),
@@ -502,19 +459,17 @@ def read_order(raw: Json, about: About) -> Iterator[Entry]:
 def read_procedure(raw: Json, about: About) -> Iterator[Entry]:
     if text(raw, "status") not in ("completed", "in-progress"):
         return
-    codings, title, wordings = coded(raw, "code")
-    codes = _matches(codings, about.reading)
-    known = {m.concept for m in codes}
-    codes += tuple(m for w in wordings for m in about.reading.studies_in(w) if m.concept not in known)
-    _, outcome, _ = coded(raw, "outcome")
+    named = about.concepts.of(raw, "code")
+    codes = _with_studies(named, about)
+    outcome = about.concepts.of(raw, "outcome").title
     yield Procedure(
         reference=_ref(raw),
-        title=title or "unnamed procedure",
+        title=named.title or "unnamed procedure",
         codes=codes,
         when=_performed(raw),
-        texts=(*_heard(wordings), *((outcome,) if outcome else ())),
-        coded=_is_coded(codes),
-        sites=_places(raw, "bodySite", wordings, codes, about.reading),
+        texts=(*_heard(named.wordings), *((outcome,) if outcome else ())),
+        coded=is_coded(codes),
+        sites=_places(raw, named.wordings, codes, about),
     )
 
 
@@ -530,10 +485,10 @@ def read_medicine(raw: Json, about: About) -> Iterator[Entry]:
     state = text(raw, "status")
     if state in ("entered-in-error", "draft", "unknown", "not-taken", "intended") or raw.get("doNotPerform") is True:
         return
-    codings, title, wordings = _medication(raw, about)
-    codes = _matches(codings, about.reading)
+    named = _medication(raw, about)
+    codes, title = named.matches, named.title
     if not codes:
-        codes = tuple(m for w in wordings for m in about.reading.medicines_in(w))
+        codes = tuple(m for w in named.wordings for m in about.reading.medicines_in(w))
     if not title and not codes:
         return
     dispensed = element(element(raw, "dispenseRequest"), "validityPeriod")
@@ -549,28 +504,28 @@ def read_medicine(raw: Json, about: About) -> Iterator[Entry]:
         or span(element(raw, "effectivePeriod"), "end")
         or (None if active else span(dispensed, "end")),
         mg_per_day=_mg_per_day(raw),
-        name=_ingredient(codings, about) or about.reading.medicine_name(title) or title,
+        name=_ingredient(named.codings, about) or about.reading.medicine_name(title) or title,
     )
 
 
-def _medication(raw: Json, about: About) -> tuple[list[tuple[str, str]], str, tuple[str, ...]]:
+def _medication(raw: Json, about: About) -> Concept:
     if "medicationCodeableConcept" in raw:
-        return coded(raw, "medicationCodeableConcept")
+        return about.concepts.of(raw, "medicationCodeableConcept")
     target = element(raw, "medicationReference")
     wanted = text(target, "reference")
     for contained in elements(raw, "contained"):
         if wanted == f"#{text(contained, 'id')}":
-            return coded(contained, "code")
+            return about.concepts.of(contained, "code")
     outside = (about.medications or {}).get(id_of(wanted))
     if outside is not None:
-        return coded(outside, "code")
+        return about.concepts.of(outside, "code")
     display = text(target, "display")
     if wanted and not display:
         raise UnreadableError("medicationReference", "the medicine itself was not sent")
-    return [], display, (display,) if display else ()
+    return about.concepts.of({"code": {"text": display}}, "code")
 
 
-def _ingredient(codings: list[tuple[str, str]], about: About) -> str:
+def _ingredient(codings: tuple[tuple[str, str], ...], about: About) -> str:
     for system, code in codings:
         if system.endswith("rxnorm"):
             named = about.reading.codes.ingredients.get(code)
@@ -649,18 +604,17 @@ def read_encounter(raw: Json, about: About) -> Iterator[Entry]:
     coding = element(raw, "class")
     codes = list(reading.codes.matches(text(coding, "system"), text(coding, "code")))
     wordings: list[str] = []
-    for concept in [*elements(raw, "type"), element(raw, "serviceType")]:
-        codings, _, named = coded({"c": concept}, "c")
-        codes += _matches(codings, reading)
-        wordings += named
+    for part in [*elements(raw, "type"), element(raw, "serviceType")]:
+        kind = about.concepts.of({"type": part}, "type")
+        codes += kind.matches
+        wordings += kind.wordings
     wordings += [text(element(p, "individual"), "display") for p in elements(raw, "participant")]
     wordings += [text(element(place, "location"), "display") for place in elements(raw, "location")]
     wordings.append(text(element(raw, "serviceProvider"), "display"))
-    for reason in elements(raw, "reasonCode"):
-        codings, _, named = coded({"c": reason}, "c")
-        about.attention.give(named, free=SHORT_NAME)
-        found = _with_twitching(_matches(codings, reading), named, reading)
-        codes += [m for m in found if m.concept in reading.gate.all_concepts]
+    for part in elements(raw, "reasonCode"):
+        reason = about.concepts.of({"reasonCode": part}, "reasonCode")
+        about.attention.give(reason.wordings, free=SHORT_NAME)
+        codes += [m for m in reason.with_twitching if m.concept in reading.gate.all_concepts]
     held = element(raw, "period")
     yield Visit(
         reference=_ref(raw),
@@ -675,19 +629,18 @@ def read_encounter(raw: Json, about: About) -> Iterator[Entry]:
 def read_relative(raw: Json, about: About) -> Iterator[Entry]:
     if text(raw, "status") in ("entered-in-error", "health-unknown"):
         return
-    _, relation, _ = coded(raw, "relationship")
+    relation = about.concepts.of(raw, "relationship").title
     if about.reading.not_blood.search(relation.lower()):
         return
     for condition in elements(raw, "condition"):
-        codings, title, wordings = coded(condition, "code")
-        codes = _matches(codings, about.reading)
+        named = about.concepts.of(condition, "code")
         age = number(element(condition, "onsetAge"), "value")
         yield Relative(
             reference=_ref(raw),
-            title=title or "unnamed condition",
-            codes=codes,
-            texts=tuple(f"family history of {w}" for w in _heard(wordings)),
-            coded=_is_coded(codes),
+            title=named.title or "unnamed condition",
+            codes=named.matches,
+            texts=tuple(f"family history of {w}" for w in _heard(named.wordings)),
+            coded=named.is_coded,
             relation=relation.lower() or "relative",
             age="" if age is None else f"at {age:g} years",
         )
@@ -696,21 +649,23 @@ def read_relative(raw: Json, about: About) -> Iterator[Entry]:
 def read_device(raw: Json, about: About) -> Iterator[Entry]:
     if text(raw, "status") not in ("active", ""):
         return
-    codings, title, wordings = coded(raw, "type")
-    named = tuple(text(n, "name") for n in elements(raw, "deviceName"))
-    codes = _matches(codings, about.reading)
-    texts = _heard((*wordings, *named))
-    title = title or next(iter(named), "device")
-    yield Device(reference=_ref(raw), title=title, codes=codes, texts=texts, coded=_is_coded(codes))
+    kind = about.concepts.of(raw, "type")
+    names = tuple(text(n, "name") for n in elements(raw, "deviceName"))
+    texts = _heard((*kind.wordings, *names))
+    title = kind.title or next(iter(names), "device")
+    yield Device(reference=_ref(raw), title=title, codes=kind.matches, texts=texts, coded=kind.is_coded)
 
 
 def read_allergy(raw: Json, about: About) -> Iterator[Entry]:
     if status(raw, "verificationStatus") in ("entered-in-error", "refuted") or status(raw, "clinicalStatus") in _ENDED:
         return
-    codings, title, wordings = coded(raw, "code")
-    codes = _matches(codings, about.reading)
+    named = about.concepts.of(raw, "code")
     yield Allergy(
-        reference=_ref(raw), title=title or "allergy", codes=codes, texts=_heard(wordings), coded=_is_coded(codes)
+        reference=_ref(raw),
+        title=named.title or "allergy",
+        codes=named.matches,
+        texts=_heard(named.wordings),
+        coded=named.is_coded,
     )
 
 
@@ -720,10 +675,10 @@ def read_appointment(raw: Json, about: About) -> Iterator[Entry]:
     codes: list[Match] = []
     wordings: list[str] = [text(raw, "description")]
     for key in ("serviceType", "specialty", "reasonCode"):
-        for concept in elements(raw, key):
-            codings, _, named = coded({"c": concept}, "c")
-            codes += _matches(codings, about.reading)
-            wordings += named
+        for part in elements(raw, key):
+            named = about.concepts.of({key: part}, key)
+            codes += named.matches
+            wordings += named.wordings
     title = ", ".join(w for w in wordings if w) or "appointment"
     yield Appointment(reference=_ref(raw), title=title, codes=tuple(codes), when=span(raw, "start"))
 
@@ -792,7 +747,7 @@ def _foreign_answer(item: Json, raw: Json, when: Span | None, clinician: bool, a
         if "valueCoding" in answer:
             part["valueCodeableConcept"] = {"coding": [answer["valueCoding"]]}
         part["code"] = {"text": wording}
-        for entry in _result(part, {**raw, "effectiveDateTime": None, "status": "final"}, about, "final", ()):
+        for entry in _result(part, {**raw, "effectiveDateTime": None, "status": "final"}, about, "final"):
             if isinstance(entry, Result):
                 yield replace(entry, when=when, examined=clinician)
 

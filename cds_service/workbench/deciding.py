@@ -12,6 +12,7 @@ from cds_service.clinical.assessment import Policy, leading_tier
 from cds_service.clinical.chart import Answer, Chart
 from cds_service.clinical.formula import compile_formula
 from cds_service.clinical.knowledge import Knowledge
+from cds_service.intake.concepts import Concepts
 from cds_service.intake.resources import About, read_answers
 from cds_service.knowledge.reading import Reading
 from cds_service.workbench.questionnaire import Answers, Spec, enabled, is_flag, items, options, response
@@ -38,7 +39,7 @@ class Form:
     def tier(self, answers: Answers) -> str:
         """The tier of the leading card with these answers."""
         filled = response(answers, self.spec, self.knowledge, "p", self.today.isoformat(), "")
-        about = About(self.reading, "", self.chart.patient.born, {})
+        about = About(self.reading, Concepts(self.reading), born=self.chart.patient.born)
         kept = tuple(e for e in self.chart.entries if not (isinstance(e, Answer) and e.reference == _FORM))
         chart = replace(
             self.chart, entries=(*kept, *read_answers(filled, about)), _by_kind={}, _by_concept={}, _by_title={}

@@ -1,0 +1,124 @@
+"""CodeableConcepts as intake reads them. A chart repeats few of them many times; each is looked at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from cds_service.clinical.chart import Match
+from cds_service.clinical.gate import TWITCHING_WORDS
+from cds_service.intake.shape import Json, coded
+from cds_service.knowledge.reading import Reading
+
+# Roles that tell a neighbouring thing: words may still be read beside such a code.
+_BROADER = frozenset({"broader", "related", "differential", "category", "approximate", "generic"})
+ANSWERS = {
+    "answer_yes": "yes", "answer_present": "yes", "answer_positive": "yes", "answer_no": "no", "answer_absent": "no",
+    "answer_negative": "no", "answer_normal": "normal", "answer_abnormal": "abnormal", "answer_unknown": "unsure",
+}  # fmt: skip
+STRENGTH_EXAM = "strength_exam"
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One CodeableConcept: its codings, its wordings, and what the content makes of them."""
+
+    codings: tuple[tuple[str, str], ...]
+    wordings: tuple[str, ...]
+    matches: tuple[Match, ...]
+    reading: Reading
+
+    @property
+    def title(self) -> str:
+        return self.wordings[0] if self.wordings else ""
+
+    @property
+    def code(self) -> str:
+        """What to call a resource that has a code and no words."""
+        return next((code for _, code in self.codings if code), "")
+
+    @cached_property
+    def is_coded(self) -> bool:
+        return is_coded(self.matches)
+
+    @cached_property
+    def with_twitching(self) -> tuple[Match, ...]:
+        return with_twitching(self.matches, self.wordings, self.reading)
+
+    @cached_property
+    def may_open_the_gate(self) -> bool:
+        gate = self.reading.gate
+        return any(match.concept in gate.concepts for match in self.matches) or any(
+            gate.may_speak_of_twitching(wording.lower()) for wording in self.wordings
+        )
+
+    @cached_property
+    def is_strength(self) -> bool:
+        return any(match.concept == STRENGTH_EXAM for match in self.matches)
+
+    @cached_property
+    def says_strength(self) -> bool:
+        return any(self.reading.strength.search(wording.lower()) for wording in self.wordings)
+
+    @cached_property
+    def is_kept(self) -> bool:
+        """Whether a rule asks for a result by this name."""
+        return self.reading.keeps(self.wordings)
+
+
+def matches_of(codings: tuple[tuple[str, str], ...], reading: Reading) -> tuple[Match, ...]:
+    found = [match for system, code in codings for match in reading.codes.matches(system, code)]
+    return tuple(dict.fromkeys(found))
+
+
+def is_coded(codes: tuple[Match, ...]) -> bool:
+    """A code says what it is; a broader code leaves that to the words, and a yes or no says nothing of it."""
+    return any(
+        match.role not in _BROADER and match.system != "text" and match.concept not in ANSWERS for match in codes
+    )
+
+
+def with_twitching(codes: tuple[Match, ...], wordings: tuple[str, ...], reading: Reading) -> tuple[Match, ...]:
+    """Words open the gate, whatever the code."""
+    if any(reading.says_twitching(wording) for wording in wordings):
+        return (*codes, Match(TWITCHING_WORDS, "words", "text", ""))
+    return codes
+
+
+class Concepts:
+    """Reads the concepts of one chart, and remembers them for as long as that takes."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._known: dict[Any, Concept] = {}
+        self._none = Concept((), (), (), reading)
+
+    def of(self, parent: Json, key: str) -> Concept:
+        """The concept under that key; an empty one when there is none. Raises UnreadableError."""
+        raw = parent.get(key)
+        if raw is None:
+            return self._none
+        try:
+            written = _as_written(raw)
+            known = self._known.get(written)
+        except (AttributeError, TypeError):
+            return self._read(parent, key)  # which says what is wrong with it
+        if known is None:
+            known = self._known[written] = self._read(parent, key)
+        return known
+
+    def _read(self, parent: Json, key: str) -> Concept:
+        codings, _, wordings = coded(parent, key)
+        return Concept(tuple(codings), wordings, matches_of(tuple(codings), self._reading), self._reading)
+
+
+def _as_written(raw: Any) -> Any:
+    """All that is read of a concept, in its order. Raises AttributeError or TypeError for an unusual shape."""
+    codings = raw.get("coding")
+    if codings is None:
+        return raw.get("text")
+    if type(codings) is not list:
+        raise TypeError
+    parts = [(coding.get("system"), coding.get("code"), coding.get("display")) for coding in codings]
+    return (raw.get("text"), *parts)
