@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cds_service.clinical.chart import Match
+from cds_service.clinical.chart import Match, Site
 from cds_service.clinical.gate import TWITCHING_WORDS
 from cds_service.intake.shape import Json, coded
 from cds_service.knowledge.reading import Reading
@@ -60,6 +60,17 @@ class Concept:
     @cached_property
     def says_strength(self) -> bool:
         return any(self.reading.strength.search(wording.lower()) for wording in self.wordings)
+
+    @cached_property
+    def with_studies(self) -> tuple[Match, ...]:
+        """The codes, and the studies that the words name besides."""
+        known = {match.concept for match in self.matches}
+        said = (m for w in self.wordings for m in self.reading.studies_in(w) if m.concept not in known)
+        return (*self.matches, *said)
+
+    @cached_property
+    def sites(self) -> tuple[Site, ...]:
+        return self.reading.sites(*self.wordings)
 
     @cached_property
     def is_kept(self) -> bool:

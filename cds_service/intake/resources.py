@@ -83,7 +83,9 @@ def _heard(wordings: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(wording[:_TEXT_LENGTH] for wording in wordings)
 
 
-def _places(raw: Json, wordings: tuple[str, ...], codes: tuple[Match, ...], about: About) -> tuple[Site, ...]:
+def _places(
+    raw: Json, named: Concept, words: tuple[str, ...], codes: tuple[Match, ...], about: About
+) -> tuple[Site, ...]:
     """Sites from body site codes, else from words, else from what the code itself implies."""
     found: list[Site] = []
     reading, site = about.reading, raw.get("bodySite")
@@ -92,7 +94,7 @@ def _places(raw: Json, wordings: tuple[str, ...], codes: tuple[Match, ...], abou
         concepts = {m.concept for m in place.matches}
         found += reading.site_of_concepts(concepts, place.title) or reading.sites(*place.wordings[:1])
     if not found:
-        found = list(reading.sites(*wordings))
+        found = [*named.sites, *reading.sites(*filter(None, words))]
     if not found:
         implied = {
             reading.implied_sites[m.concept]
@@ -136,7 +138,7 @@ def read_condition(raw: Json, about: About) -> Iterator[Entry]:
         when=onset or recorded,
         texts=texts,
         coded=named.is_coded,
-        sites=_places(raw, (*named.wordings, *note), codes, about),
+        sites=_places(raw, named, note, codes, about),
         state=_state(raw, verification, ended, over),
         verification=verification,
         onset=onset,
@@ -214,7 +216,7 @@ def _result(part: Json, raw: Json, about: About, state: str, parent: Concept | N
     sites: tuple[Site, ...] = ()
     if strength or says or value_codes or (value_text and value is None):
         holder = part if "bodySite" in part else raw
-        sites = _places(holder, (*wordings, *parent_words, value_text), codes, about)
+        sites = _places(holder, named, (*parent_words, value_text), codes, about)
     if grade is not None and (not sites or reading.whole_body.search(value_text.lower())):
         sites = sites or _everywhere(" ".join((*wordings, value_text)), reading)
     low, high = _range(part)
@@ -354,6 +356,8 @@ _VALUES = frozenset(
         "Time", "Date", "DateTime", "Period", "Attachment", "Reference", "Uri",
     )
 )  # fmt: skip
+
+
 def _stated(part: Json, value_codes: tuple[Match, ...], value_text: str, reading: Reading) -> str:
     boolean = part.get("valueBoolean")
     if isinstance(boolean, bool):
@@ -408,7 +412,7 @@ def read_report(raw: Json, about: About) -> Iterator[Entry]:
     if state in ("entered-in-error", "cancelled"):
         return
     named = about.concepts.of(raw, "code")
-    codes = _with_studies(named, about)
+    codes = named.with_studies
     if not codes:
         return
     said = [text(raw, "conclusion")]
@@ -421,19 +425,12 @@ def read_report(raw: Json, about: About) -> Iterator[Entry]:
         codes=tuple(dict.fromkeys(codes)),
         when=span(raw, "effectiveDateTime", "effectivePeriod", "issued"),
         texts=(conclusion,) if conclusion and state in _FINAL else (),
-        sites=about.reading.sites(*named.wordings),
+        sites=named.sites,
         issued=span(raw, "issued"),
         status=state,
         final=state in _FINAL,
         conclusion=conclusion,
     )
-
-
-def _with_studies(named: Concept, about: About) -> tuple[Match, ...]:
-    """The codes, and the studies that the words name besides."""
-    known = {m.concept for m in named.matches}
-    said = (m for w in named.wordings for m in about.reading.studies_in(w) if m.concept not in known)
-    return (*named.matches, *said)
 
 
 def read_order(raw: Json, about: About) -> Iterator[Entry]:
@@ -460,7 +457,7 @@ def read_procedure(raw: Json, about: About) -> Iterator[Entry]:
     if text(raw, "status") not in ("completed", "in-progress"):
         return
     named = about.concepts.of(raw, "code")
-    codes = _with_studies(named, about)
+    codes = named.with_studies
     outcome = about.concepts.of(raw, "outcome").title
     yield Procedure(
         reference=_ref(raw),
@@ -469,7 +466,7 @@ def read_procedure(raw: Json, about: About) -> Iterator[Entry]:
         when=_performed(raw),
         texts=(*_heard(named.wordings), *((outcome,) if outcome else ())),
         coded=is_coded(codes),
-        sites=_places(raw, named.wordings, codes, about),
+        sites=_places(raw, named, (), codes, about),
     )
 
 
