@@ -6,15 +6,17 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 from cds_service.clinical import ranking
 from cds_service.clinical.chart import Chart, DataGap
-from cds_service.clinical.differential import Weighed, in_play_for, weigh
+from cds_service.clinical.differential import Weighed, in_play_for, weigh, weighings
 from cds_service.clinical.findings import Case, Finding
 from cds_service.clinical.knowledge import CardDefinition, Caution, Knowledge, NoCardRule
 from cds_service.clinical.presence import Presence
 from cds_service.clinical.ranking import Circumstances, Shown
+from cds_service.clinical.silence import silence
 from cds_service.clinical.workup import Plan, across_cards, plan
 
 SHORT_CARDS = frozenset({"TW21", "TW22"})
@@ -127,10 +129,10 @@ def reason(
     dismissed: Dismissed = nothing_dismissed,
 ) -> Assessment:
     """Judge, weigh, rank and plan. A pure function: the same input gives the same assessment."""
-    case = Case(chart, today, knowledge)
+    case = Case(chart, today, knowledge, silence(knowledge, chart.complete, questions))
     if not case["twitch_current"].present:
         return Assessment(case, (), (), (), _closed(case))
-    triggered = {card.id: trigger(card, case) for card in knowledge.cards.values()}
+    triggered = _triggered(case.listen())
     fired, held = _sift(triggered, case, policy)
     shown = _rank(fired, case)
     shown, held_later, plans = _without_pending(shown, fired, case)
@@ -151,10 +153,10 @@ def reason(
 
 def leading_tier(chart: Chart, today: date, knowledge: Knowledge, policy: Policy = Policy()) -> str:
     """The tier of the first card that ``reason`` would show; empty for none. Nothing is weighed or written for it."""
-    case = Case(chart, today, knowledge)
+    case = Case(chart, today, knowledge, silence(knowledge, chart.complete, questions))
     if not case["twitch_current"].present:
         return ""
-    fired, _ = _sift({card.id: trigger(card, case) for card in knowledge.cards.values()}, case, policy)
+    fired, _ = _sift(_triggered(case.listen()), case, policy)
     shown, _, _ = _without_pending(_rank(fired, case), fired, case)
     return knowledge.cards[shown[0].ids[0]].tier if shown else ""
 
@@ -163,6 +165,20 @@ def _closed(case: Case) -> str:
     if case["twitch_current"].presence is Presence.ABSENT:
         return "Muscle twitching was charted, but the newest entry says that it has ended or was ruled out."
     return "No muscle twitching is charted."
+
+
+def questions(knowledge: Knowledge) -> dict[str, Callable[[Case], Any]]:
+    """What is asked of every chart beside its findings: each trigger, and the weighing of each hypothesis."""
+    return {**_triggers(knowledge), **weighings(knowledge)}
+
+
+def _triggers(knowledge: Knowledge) -> dict[str, Callable[[Case], tuple[Presence, str]]]:
+    return {f"trigger {card.id}": partial(trigger, card) for card in knowledge.cards.values()}
+
+
+def _triggered(case: Case) -> Triggered:
+    asked = zip(case.knowledge.cards, _triggers(case.knowledge).items(), strict=True)
+    return {card: case.answer(question, ask) for card, (question, ask) in asked}
 
 
 def trigger(card: CardDefinition, case: Case) -> tuple[Presence, str]:

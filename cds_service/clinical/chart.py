@@ -237,7 +237,7 @@ class Chart:
     gaps: tuple[DataGap, ...] = ()
     _by_kind: dict[type[Entry], tuple[Entry, ...]] = field(default_factory=dict, compare=False, repr=False)
     _by_concept: dict[type[Entry], dict[str, list[Entry]]] = field(default_factory=dict, compare=False, repr=False)
-    _by_title: dict[str, list[Result]] = field(default_factory=dict, compare=False, repr=False)
+    _by_title: dict[type[Entry], dict[str, list[Entry]]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # Sorted once, so that the order of resources in a request never changes an answer.
@@ -249,11 +249,15 @@ class Chart:
             concepts = {match.concept for match in entry.codes}
             if isinstance(entry, Result):
                 concepts |= {match.concept for match in entry.value_codes}
-                self._by_title.setdefault(fold(entry.title), []).append(entry)
             index = self._by_concept.setdefault(type(entry), {})
             for concept in concepts:
                 index.setdefault(concept, []).append(entry)
         self._by_kind.update({kind: tuple(found) for kind, found in by_kind.items()})
+
+    @property
+    def carried(self) -> Mapping[type[Entry], Mapping[str, Sequence[Entry]]]:
+        """The kinds of entries there are, with the concepts that entries of each carry."""
+        return self._by_concept
 
     def all(self, kind: type[EntryKind]) -> tuple[EntryKind, ...]:
         return self._by_kind.get(kind, ())  # type: ignore[return-value]
@@ -267,12 +271,27 @@ class Chart:
         found = (entry for concept in sorted(carried) for entry in index[concept])
         return tuple({id(entry): entry for entry in found}.values())  # type: ignore[arg-type]
 
-    def results_named(self, words: Iterable[str]) -> Iterator[Result]:
-        """Results whose title contains one of these folded words. Titles repeat; each is looked at once."""
-        wanted = tuple(words)
-        for title, results in self._by_title.items():
-            if any(word in title for word in wanted):
-                yield from results
+    def named(self, kind: type[EntryKind], words: Sequence[str]) -> Iterator[EntryKind]:
+        """Entries of a kind whose title contains one of these folded words. Titles repeat; each is looked at once."""
+        for title, entries in self._titled(kind).items() if words else ():
+            if any(word in title for word in words):
+                yield from entries  # type: ignore[misc]
+
+    def _titled(self, kind: type[Entry]) -> dict[str, list[Entry]]:
+        titled = self._by_title.get(kind)
+        if titled is None:
+            titled = self._by_title[kind] = {}
+            for entry in self.all(kind):
+                titled.setdefault(fold(entry.title), []).append(entry)
+        return titled
+
+    def about_or_named(
+        self, kind: type[EntryKind], concepts: frozenset[str], words: Sequence[str]
+    ) -> Sequence[EntryKind]:
+        """Entries of a kind that carry one of these concepts or whose title contains one of these folded words."""
+        found = {id(entry) for entry in self.about(kind, concepts)}
+        found.update(id(entry) for entry in self.named(kind, words))
+        return [entry for entry in self.all(kind) if id(entry) in found] if found else ()
 
 
 QUERIES: Mapping[str, str] = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cds_service.clinical.findings import Evidence, Finding
-from cds_service.clinical.knowledge import Hypothesis, Term
+from cds_service.clinical.knowledge import Hypothesis, Knowledge, Term
 from cds_service.clinical.presence import Presence
 
 if TYPE_CHECKING:
@@ -46,8 +47,13 @@ class Weighed:
 
 def weigh(case: Case) -> tuple[Weighed, ...]:
     """All hypotheses, most urgent first, then by how much speaks for them (never shown), then id."""
-    weighed = [_weigh_one(hypothesis, case) for hypothesis in case.knowledge.hypotheses]
+    weighed = [case.answer(name, ask) for name, ask in weighings(case.knowledge).items()]
     return tuple(sorted(weighed, key=_order))
+
+
+def weighings(knowledge: Knowledge) -> dict[str, Callable[[Case], Weighed]]:
+    """The weighing of each hypothesis, by its name as a question."""
+    return {f"weigh {h.id}": partial(_weigh_one, h) for h in knowledge.hypotheses}
 
 
 def _order(weighed: Weighed) -> tuple[bool, int, int, str]:

@@ -16,6 +16,7 @@ from cds_service.clinical.words import Heard
 if TYPE_CHECKING:
     from cds_service.clinical.analytes import LabValue
     from cds_service.clinical.knowledge import Knowledge
+    from cds_service.clinical.silence import Silence
 
 ACUTE_DAYS = 3  # 72 hours, in calendar days because records often carry only dates
 ACUTE_DAYS_IN_ENCOUNTER = 7
@@ -98,18 +99,38 @@ class FindingDefinition:
 class Case:
     """One patient on one day: the chart, and every finding judged so far."""
 
-    def __init__(self, chart: Chart, today: date, knowledge: Knowledge) -> None:
+    def __init__(self, chart: Chart, today: date, knowledge: Knowledge, silence: Silence | None = None) -> None:
         self.chart = chart
         self.today = today
         self.knowledge = knowledge
+        self._silence, self._touched = silence, -1
         self._judged: dict[str, Finding] = {}
         self.newest_values: dict[str, LabValue | None] = {}
 
     def __getitem__(self, finding: str) -> Finding:
         found = self._judged.get(finding)
         if found is None:
-            found = self._judged[finding] = self.knowledge.findings[finding].judge(self)
+            found = self._judged[finding] = self.answer(finding, self.knowledge.findings[finding].judge)
         return found
+
+    def answer(self, question: str, ask: Callable[[Case], Item]) -> Item:
+        """What ``ask`` says of this case. Not asked where all that it looks at is as on a silent chart."""
+        silence = self._silence
+        if silence is None:
+            return ask(self)
+        known: Item = silence.answers[question]
+        if not self._touched >> silence.places[question] & 1 and all(
+            self[finding] is silence.answers[finding] for finding in silence.findings[question]
+        ):
+            return known
+        given = ask(self)
+        return known if given == known else given
+
+    def listen(self) -> Case:
+        """Find out what the chart speaks of. Until then everything is asked."""
+        if self._silence is not None:
+            self._touched = self._silence.touched_by(self)
+        return self
 
     def judge_all(self) -> Mapping[str, Finding]:
         return {finding: self[finding] for finding in sorted(self.knowledge.findings)}

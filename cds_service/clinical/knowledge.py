@@ -188,7 +188,7 @@ class OverrideReason:
     display: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Knowledge:
     """All content. ``version`` is the semver of cards/VERSION."""
 

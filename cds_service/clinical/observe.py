@@ -307,7 +307,7 @@ def _named(
         if any(m.concept in concepts and _accepts(roles, m.role) and fits(m) for m in result.codes):
             yield result
     if names:
-        yield from case.chart.results_named(names)
+        yield from case.chart.named(Result, names)
 
 
 def _limit(result: Result, word: str, limit: float, unit: str) -> bool:
@@ -380,13 +380,9 @@ def _medicine(spec: Mapping[str, Any], denies: bool) -> Observer:
     names = tuple(fold(name) for name in spec.get("names", ()))
 
     def wanted(case: Case) -> Iterator[Medicine]:
-        coded = set(map(id, case.chart.about(Medicine, concepts)))
-        if not (coded or names) and concepts:
-            return
-        for medicine in case.chart.all(Medicine):
-            title = fold(medicine.title) if names else ""
-            if not (concepts or names) or id(medicine) in coded or any(name in title for name in names):
-                yield medicine
+        if not (concepts or names):
+            return iter(case.chart.all(Medicine))
+        return iter(case.chart.about_or_named(Medicine, concepts, names))
 
     def observe(case: Case) -> Iterator[Statement]:
         for medicine in wanted(case):
@@ -450,7 +446,7 @@ def _plain(kind: type[Entry], head: str, standing: bool) -> Callable[[Mapping[st
         regions = frozenset(spec.get("site", ()))
 
         def observe(case: Case) -> Iterator[Statement]:
-            for entry in case.chart.all(kind):
+            for entry in case.chart.about_or_named(kind, concepts, names):
                 coded = any(m.concept in concepts and fits(m) for m in entry.codes)
                 if not coded and not any(name in fold(entry.title) for name in names):
                     continue
@@ -469,7 +465,7 @@ def _order(spec: Mapping[str, Any], denies: bool) -> Observer:
     names = tuple(fold(name) for name in spec.get("names", ()))
 
     def observe(case: Case) -> Iterator[Statement]:
-        for order in case.chart.all(Order):
+        for order in case.chart.about_or_named(Order, concepts, names):
             coded = any(m.concept in concepts for m in order.codes)
             if not coded and not any(name in fold(order.title) for name in names):
                 continue
@@ -489,7 +485,7 @@ def _visit(spec: Mapping[str, Any], denies: bool) -> Observer:
     any_visit = not concepts and not names
 
     def observe(case: Case) -> Iterator[Statement]:
-        for visit in case.chart.all(Visit):
+        for visit in case.chart.all(Visit) if any_visit else case.chart.about_or_named(Visit, concepts, names):
             coded = any(m.concept in concepts for m in visit.codes)
             if not (any_visit or coded or any(name in fold(visit.title) for name in names)):
                 continue

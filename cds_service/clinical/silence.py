@@ -1,0 +1,173 @@
+"""What every question of the content is answered while the chart says nothing of it, worked out once.
+
+A chart speaks of little, and the content asks for much. Each finding, each trigger and each hypothesis is put once to
+a chart without an entry that notes what is looked at. Where a real chart has nothing of that either, and the findings
+that a question asks for are what they were, its answer must be what it was, and it is not put again. So a question
+must look at nothing but the case it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cds_service.clinical.chart import Patient
+from cds_service.clinical.findings import Case, Finding
+
+if TYPE_CHECKING:
+    from cds_service.clinical.knowledge import Knowledge
+
+Answer = TypeVar("Answer")
+Questions = Callable[["Knowledge"], Mapping[str, Callable[[Case], Any]]]
+
+# What a question may look at, beside kinds of entries, concepts of a kind, and other findings.
+_ALWAYS = ("the patient, the day, or the chart as a whole",)
+_ONSET, _BANDS = ("onset",), ("bands",)
+_KEPT = 64  # combinations of complete queries; clients send always the same few
+
+
+@dataclass(frozen=True)
+class Silence:
+    """The answers, by question, with the findings that each asks for; and which questions look at what, as bits."""
+
+    answers: Mapping[str, Any]
+    findings: Mapping[str, tuple[str, ...]]
+    places: Mapping[str, int]
+    readers: Mapping[Hashable, int]
+
+    def touched_by(self, case: Case) -> int:
+        """The questions that look at something this case has, as bits."""
+        touched = 0
+        for key in _said(case):
+            touched |= self.readers.get(key, 0)
+        return touched
+
+
+def _said(case: Case) -> Iterator[Any]:
+    yield _ALWAYS
+    for kind, concepts in case.chart.carried.items():
+        yield kind
+        for concept in concepts:
+            yield kind, concept
+    for finding in case.heard:
+        yield "heard", finding
+    for analyte in case.bands:
+        yield "band", analyte
+    if case.bands:
+        yield _BANDS
+    if case.onset is not None:
+        yield _ONSET
+
+
+@lru_cache(maxsize=_KEPT)
+def silence(knowledge: Knowledge, complete: frozenset[str], questions: Questions) -> Silence:
+    """The answers for charts whose complete queries are these: only they can make nothing on file mean something."""
+    case = _SilentCase(knowledge, complete)
+    answers = {name: case.answer(name, ask) for name, ask in questions(knowledge).items()}
+    answers.update(case.judge_all())
+    places = {name: place for place, name in enumerate(answers)}
+    readers: dict[Hashable, int] = {}
+    findings: dict[str, tuple[str, ...]] = {}
+    for name, place in places.items():
+        looked_at = case.looked_at[name]
+        findings[name] = tuple(sorted(str(key) for key in looked_at if key in knowledge.findings))
+        for key in looked_at - knowledge.findings.keys():
+            readers[key] = readers.get(key, 0) | 1 << place
+    return Silence(answers, findings, places, readers)
+
+
+class _SilentCase(Case):
+    """A patient of whom nothing is charted. It notes what each question looks at."""
+
+    def __init__(self, knowledge: Knowledge, complete: frozenset[str]) -> None:
+        super().__init__(_SilentChart(complete, self._note), date.max, knowledge)  # type: ignore[arg-type]
+        self.looked_at: dict[str, set[Hashable]] = {}
+        self._asking: list[set[Hashable]] = [set()]
+
+    def _note(self, *keys: Hashable) -> None:
+        self._asking[-1].update(keys)
+
+    def __getitem__(self, finding: str) -> Finding:
+        self._note(finding)
+        return super().__getitem__(finding)
+
+    def answer(self, question: str, ask: Callable[[Case], Answer]) -> Answer:
+        outer, self.newest_values = self.newest_values, {}  # what another has worked out must be looked at again
+        self._asking.append(set())
+        given = ask(self)
+        self.looked_at[question] = self._asking.pop()
+        self.newest_values = outer
+        return given
+
+    @property
+    def today(self) -> date:
+        self._note(_ALWAYS)
+        return date(2000, 1, 1)
+
+    @today.setter
+    def today(self, day: date) -> None:
+        """The day does not matter here: who looks at it is always asked again."""
+
+    @property
+    def onset(self) -> None:
+        self._note(_ONSET)
+
+    @property
+    def heard(self) -> Mapping[str, Any]:
+        return _Nothing("heard", self._note)
+
+    @property
+    def bands(self) -> Mapping[str, Any]:
+        return _Nothing("band", self._note)
+
+
+class _Nothing(dict[str, Any]):
+    """An empty mapping that notes which key was asked for, or that all were."""
+
+    def __init__(self, what: str, note: Callable[..., None]) -> None:
+        self._what, self._note = what, note
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._note((self._what, key))
+        return default
+
+    def items(self) -> Any:
+        self._note(_BANDS if self._what == "band" else _ALWAYS)
+        return super().items()
+
+
+class _SilentChart:
+    """A chart without an entry."""
+
+    def __init__(self, complete: frozenset[str], note: Callable[..., None]) -> None:
+        self.complete, self._note = complete, note
+
+    def all(self, kind: type) -> tuple[()]:
+        self._note(kind)
+        return ()
+
+    def about(self, kind: type, concepts: frozenset[str]) -> tuple[()]:
+        self._note(*((kind, concept) for concept in concepts))
+        return ()
+
+    def named(self, kind: type, words: Sequence[str]) -> tuple[()]:
+        self._note(*[kind] * bool(words))
+        return ()
+
+    def about_or_named(self, kind: type, concepts: frozenset[str], words: Sequence[str]) -> tuple[()]:
+        return self.about(kind, concepts) or self.named(kind, words)
+
+    @property
+    def patient(self) -> Patient:
+        self._note(_ALWAYS)
+        return Patient("")
+
+    @property
+    def entries(self) -> tuple[()]:
+        self._note(_ALWAYS)
+        return ()
+
+    answered = gaps = entries
