@@ -77,7 +77,6 @@ class Assessment:
     case: Case
     ladder: tuple[Rung, ...]
     cards: tuple[CardPlan, ...]
-    differential: tuple[Weighed, ...]
     silent_because: str = ""
     rules: tuple[NoCardRule, ...] = ()
     unspoken: tuple[Finding, ...] = ()  # facts of grave cards that this site has switched off
@@ -89,6 +88,10 @@ class Assessment:
     @property
     def gaps(self) -> tuple[DataGap, ...]:
         return self.case.chart.gaps
+
+    @cached_property
+    def differential(self) -> tuple[Weighed, ...]:
+        return weigh(self.case) if self.ladder else ()
 
     @cached_property
     def findings(self) -> Mapping[str, Finding]:
@@ -131,9 +134,10 @@ def reason(
     """Judge, weigh, rank and plan. A pure function: the same input gives the same assessment."""
     case = Case(chart, today, knowledge, silence(knowledge, chart.complete, questions))
     if not case["twitch_current"].present:
-        return Assessment(case, (), (), (), _closed(case))
+        return Assessment(case, (), (), _closed(case))
     triggered = _triggered(case.listen())
-    fired, held = _sift(triggered, case, policy)
+    rules = _rules(triggered, case)
+    fired, held = _sift(triggered, rules, case, policy)
     shown = _rank(fired, case)
     shown, held_later, plans = _without_pending(shown, fired, case)
     held.update(held_later)
@@ -142,13 +146,12 @@ def reason(
     held.update(held_later)
     ladder = tuple(_rung(card, triggered[card.id], fired, held, shown) for card in knowledge.cards.values())
     if not shown:
-        return Assessment(case, ladder, (), weigh(case), _silence(held, case), _rules(triggered, case))
-    differential = weigh(case)
+        return Assessment(case, ladder, (), _silence(held, case), rules)
     on_show = {i for card in shown for i in card.ids}
     hidden = [c for c, (presence, _) in triggered.items() if presence is Presence.PRESENT and c not in on_show]
-    cards = _write(shown, plans, facts, hidden, differential, case)
+    cards = _write(shown, plans, facts, hidden, case)
     unspoken = _unspoken([card for card in GRAVE if held.get(card) == OFF], case)
-    return Assessment(case, ladder, cards, differential, "", _rules(triggered, case), unspoken)
+    return Assessment(case, ladder, cards, "", rules, unspoken)
 
 
 def leading_tier(chart: Chart, today: date, knowledge: Knowledge, policy: Policy = Policy()) -> str:
@@ -156,7 +159,8 @@ def leading_tier(chart: Chart, today: date, knowledge: Knowledge, policy: Policy
     case = Case(chart, today, knowledge, silence(knowledge, chart.complete, questions))
     if not case["twitch_current"].present:
         return ""
-    fired, _ = _sift(_triggered(case.listen()), case, policy)
+    triggered = _triggered(case.listen())
+    fired, _ = _sift(triggered, _rules(triggered, case), case, policy)
     shown, _, _ = _without_pending(_rank(fired, case), fired, case)
     return knowledge.cards[shown[0].ids[0]].tier if shown else ""
 
@@ -198,9 +202,10 @@ def _rules(triggered: Triggered, case: Case) -> tuple[NoCardRule, ...]:
     )
 
 
-def _sift(triggered: Triggered, case: Case, policy: Policy) -> tuple[dict[str, str], dict[str, str]]:
+def _sift(
+    triggered: Triggered, rules: tuple[NoCardRule, ...], case: Case, policy: Policy
+) -> tuple[dict[str, str], dict[str, str]]:
     """The cards that fire, and the reason for each that is held back."""
-    rules = _rules(triggered, case)
     fired: dict[str, str] = {}
     held: dict[str, str] = {}
     for card_id, (presence, indicator) in triggered.items():
@@ -335,7 +340,6 @@ def _write(
     plans: Mapping[str, Plan],
     facts: Mapping[str, str],
     hidden: list[str],
-    differential: tuple[Weighed, ...],
     case: Case,
 ) -> tuple[CardPlan, ...]:
     cards = []
@@ -343,22 +347,20 @@ def _write(
         definitions = tuple(case.knowledge.cards[i] for i in one.ids)
         short = set(one.ids) <= SHORT_CARDS and _is_fresh(dict.fromkeys(one.ids, ""), case)
         planned = Plan() if short else plans[one.name]
-        causes = _causes(definitions, hidden if position == 0 else [], differential, case)
+        causes = _causes(definitions, hidden if position == 0 else [], case)
         cautions = tuple(
             c for c in case.knowledge.cautions if c.about & planned.investigations and c.when(case).present
         )
-        in_play = in_play_for(one.ids, causes, differential)
+        in_play = in_play_for(one.ids, causes, case)
         cards.append(CardPlan(definitions, one.indicator, planned, in_play, cautions, facts[one.name], short))
     return tuple(cards)
 
 
-def _causes(
-    definitions: tuple[CardDefinition, ...], hidden: list[str], differential: tuple[Weighed, ...], case: Case
-) -> list[str]:
-    """The hypotheses a card may name. Rank hides cards, never causes: the lead names the hidden cards' too."""
+def _causes(definitions: tuple[CardDefinition, ...], hidden: list[str], case: Case) -> list[str]:
+    """What a card may name; none: all. Rank hides cards, never causes: the lead names the hidden cards' too."""
     own = [h for d in definitions for h in d.hypotheses]
     if not own:
-        return [w.hypothesis.id for w in differential]
+        return []
     return own + [h for card in hidden for h in case.knowledge.cards[card].hypotheses]
 
 

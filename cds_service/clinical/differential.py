@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -45,15 +45,23 @@ class Weighed:
         return self.state == "in play"
 
 
-def weigh(case: Case) -> tuple[Weighed, ...]:
-    """All hypotheses, most urgent first, then by how much speaks for them (never shown), then id."""
-    weighed = [case.answer(name, ask) for name, ask in weighings(case.knowledge).items()]
+def weigh(case: Case, only: Container[str] | None = None) -> tuple[Weighed, ...]:
+    """Hypotheses, most urgent first, then by how much speaks for them (never shown), then id.
+
+    ``only``: ids; by default all are weighed.
+    """
+    asked = [h for h in case.knowledge.hypotheses if only is None or h.id in only]
+    weighed = [case.answer(_question(h), partial(_weigh_one, h)) for h in asked]
     return tuple(sorted(weighed, key=_order))
 
 
 def weighings(knowledge: Knowledge) -> dict[str, Callable[[Case], Weighed]]:
     """The weighing of each hypothesis, by its name as a question."""
-    return {f"weigh {h.id}": partial(_weigh_one, h) for h in knowledge.hypotheses}
+    return {_question(h): partial(_weigh_one, h) for h in knowledge.hypotheses}
+
+
+def _question(hypothesis: Hypothesis) -> str:
+    return f"weigh {hypothesis.id}"
 
 
 def _order(weighed: Weighed) -> tuple[bool, int, int, str]:
@@ -109,12 +117,9 @@ def title_of(term: Term, finding: Finding, case: Case) -> str:
     return f"no {title}" if term.negative else title
 
 
-def in_play_for(
-    cards: Iterable[str], hypotheses: Iterable[str], differential: tuple[Weighed, ...]
-) -> tuple[Weighed, ...]:
-    """The hypotheses a card shows: at most five of its own that are in play."""
-    wanted = set(hypotheses)
-    found = [w for w in differential if w.in_play and w.hypothesis.id in wanted]
+def in_play_for(cards: Iterable[str], hypotheses: Collection[str], case: Case) -> tuple[Weighed, ...]:
+    """The hypotheses a card shows: at most five of its own that are in play. A card without any may show each."""
+    found = [w for w in weigh(case, set(hypotheses) or None) if w.in_play]
     if MOTOR_NEURON_CARD in cards:
         found.sort(key=lambda w: w.hypothesis.id != MOTOR_NEURON_DISEASE)
     return tuple(found[:SHOWN_ON_A_CARD])

@@ -119,11 +119,12 @@ class Case:
         if silence is None:
             return ask(self)
         known: Item = silence.answers[question]
-        if not self._touched >> silence.places[question] & 1 and all(
-            self[finding] is silence.answers[finding] for finding in silence.findings[question]
-        ):
-            return known
-        given = ask(self)
+        differs = self._touched >> silence.places[question] & 1
+        for finding, was in () if differs else silence.findings[question]:
+            if self[finding] is not was:  # not any(): this is looked at for every question of every chart
+                differs = True
+                break
+        given = ask(self) if differs else known
         return known if given == known else given
 
     def listen(self) -> Case:

@@ -34,7 +34,7 @@ class Silence:
     """The answers, by question, with the findings that each asks for; and which questions look at what, as bits."""
 
     answers: Mapping[str, Any]
-    findings: Mapping[str, tuple[str, ...]]
+    findings: Mapping[str, tuple[tuple[str, Finding], ...]]
     places: Mapping[str, int]
     readers: Mapping[Hashable, int]
 
@@ -70,10 +70,10 @@ def silence(knowledge: Knowledge, complete: frozenset[str], questions: Questions
     answers.update(case.judge_all())
     places = {name: place for place, name in enumerate(answers)}
     readers: dict[Hashable, int] = {}
-    findings: dict[str, tuple[str, ...]] = {}
+    findings: dict[str, tuple[tuple[str, Finding], ...]] = {}
     for name, place in places.items():
         looked_at = case.looked_at[name]
-        findings[name] = tuple(sorted(str(key) for key in looked_at if key in knowledge.findings))
+        findings[name] = tuple((key, answers[key]) for key in sorted(map(str, looked_at & knowledge.findings.keys())))
         for key in looked_at - knowledge.findings.keys():
             readers[key] = readers.get(key, 0) | 1 << place
     return Silence(answers, findings, places, readers)
