@@ -8,14 +8,14 @@ from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from cds_service.clinical.chart import Chart, Entry, Quantity, Site
+from cds_service.clinical.chart import Chart, Entry, Medicine, Quantity, Site
 from cds_service.clinical.presence import Presence
 from cds_service.clinical.spans import Span
 from cds_service.clinical.words import Heard
 
 if TYPE_CHECKING:
     from cds_service.clinical.analytes import LabValue
-    from cds_service.clinical.knowledge import Knowledge
+    from cds_service.clinical.knowledge import DrugClass, Knowledge
     from cds_service.clinical.silence import Silence
 
 ACUTE_DAYS = 3  # 72 hours, in calendar days because records often carry only dates
@@ -159,6 +159,11 @@ class Case:
             return True
         definition = self.knowledge.findings.get(finding)
         return definition is None or not definition.concepts
+
+    @cached_property
+    def medicines(self) -> tuple[tuple[Medicine, tuple[DrugClass, ...]], ...]:
+        """Every medicine with the classes of the content that it belongs to."""
+        return tuple((medicine, self.knowledge.classes_of(medicine)) for medicine in self.chart.all(Medicine))
 
     @cached_property
     def uncompared(self) -> tuple[Evidence, ...]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cds_service.clinical.analytes import Analyte
-from cds_service.clinical.chart import Chart, Medicine
+from cds_service.clinical.chart import Medicine
 from cds_service.clinical.findings import FindingDefinition
 from cds_service.clinical.formula import Formula
 from cds_service.clinical.gate import Gate
@@ -215,12 +215,6 @@ class Knowledge:
         """How long this card stays away after it was overridden, while the facts are the same."""
         return self.set_aside_days.get(self.cards[card].tier, self.set_aside_days["others"])
 
-    def causal_medicines(self, chart: Chart) -> Iterator[tuple[Medicine, tuple[DrugClass, ...]]]:
-        for medicine in chart.all(Medicine):
-            classes = tuple(c for c in self.classes_of(medicine) if c.causal)
-            if classes:
-                yield medicine, classes
-
     def classes_of(self, medicine: Medicine) -> tuple[DrugClass, ...]:
         words = fold(medicine.title)
         return tuple(
@@ -251,8 +245,8 @@ class Knowledge:
 
     def medicine_changes(self, case: Case, analyte: str) -> Iterator[Span]:
         """Days on which a medicine that alters this analyte was started or changed."""
-        for medicine in case.chart.all(Medicine):
-            if any(analyte in c.affects for c in self.classes_of(medicine)):
+        for medicine, classes in case.medicines:
+            if any(analyte in c.affects for c in classes):
                 yield from (span for span in (medicine.when, medicine.last_change) if span is not None)
 
     def recheck_for(self, case: Case) -> Recheck | None:

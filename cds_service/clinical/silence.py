@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cds_service.clinical.chart import Patient
@@ -26,6 +26,7 @@ Questions = Callable[["Knowledge"], Mapping[str, Callable[[Case], Any]]]
 # What a question may look at, beside kinds of entries, concepts of a kind, and other findings.
 _ALWAYS = ("the patient, the day, or the chart as a whole",)
 _ONSET, _BANDS = ("onset",), ("bands",)
+_WORKED_OUT = {name for name, part in vars(Case).items() if isinstance(part, cached_property)}
 _KEPT = 64  # combinations of complete queries; clients send always the same few
 
 
@@ -95,11 +96,14 @@ class _SilentCase(Case):
         return super().__getitem__(finding)
 
     def answer(self, question: str, ask: Callable[[Case], Answer]) -> Answer:
-        outer, self.newest_values = self.newest_values, {}  # what another has worked out must be looked at again
+        # What another question has worked out must be looked at again, or it would not be noted for this one.
+        outer, self.newest_values = self.newest_values, {}
+        worked_out = {name: vars(self).pop(name) for name in _WORKED_OUT & vars(self).keys()}
         self._asking.append(set())
         given = ask(self)
         self.looked_at[question] = self._asking.pop()
         self.newest_values = outer
+        vars(self).update(worked_out)
         return given
 
     @property

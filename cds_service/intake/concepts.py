@@ -39,6 +39,11 @@ class Concept:
         return next((code for _, code in self.codings if code), "")
 
     @cached_property
+    def length(self) -> int:
+        """Characters of its wordings."""
+        return sum(map(len, self.wordings))
+
+    @cached_property
     def is_coded(self) -> bool:
         return is_coded(self.matches)
 

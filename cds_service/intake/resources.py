@@ -61,7 +61,11 @@ class Attention:
 
     def give(self, texts: Iterable[str], free: int = 0) -> None:
         """Raises RequestError 413 when it is too much, whatever the order of the resources."""
-        self.left -= max(0, sum(map(len, texts)) - free)
+        self.spend(sum(map(len, texts)) - free)
+
+    def spend(self, characters: int) -> None:
+        """As ``give``, for texts whose length is known."""
+        self.left -= max(0, characters)
         if self.left < 0:
             fault = Fault("prefetch", f"holds more than {MOST_WORDS} characters of text", "ask with narrower queries")
             raise RequestError(413, fault, code="too-long")
@@ -199,16 +203,18 @@ def _result(part: Json, raw: Json, about: About, state: str, parent: Concept | N
     named, valued = about.concepts.of(part, "code"), about.concepts.of(part, "valueCodeableConcept")
     own, wordings, value_codes = named.matches, named.wordings, valued.matches
     parent_words = parent.wordings if parent else ()
-    about.attention.give((*wordings, *valued.wordings, *parent_words), free=SHORT_NAME)  # of each part, each time
+    said = named.length + valued.length + (parent.length if parent else 0)  # of each part, each time
+    about.attention.spend(said - SHORT_NAME)
     value_text = (text(part, "valueString") or valued.title)[:_TEXT_LENGTH]
     value = _quantity(part)
     flags = _flags(part)
-    says = _says(part, value_codes, value_text, flags, value, reading)
+    plain = value is not None and not (flags or value_codes or value_text or not _SPEAKING.isdisjoint(part))
+    says = "" if plain else _says(part, value_codes, value_text, flags, value, reading)
     strength = named.is_strength or named.says_strength or (parent is not None and parent.says_strength)
     codes = own if parent and parent.matches else _speaking(named, valued, says)
     if strength and not named.is_strength:
         codes = (*codes, Match(STRENGTH_EXAM, "", "text", ""))
-    texts = _texts(wordings, value_codes, value_text, says)
+    texts = () if plain else _texts(wordings, value_codes, value_text, says)
     if not codes and not value_codes and not texts and not named.is_kept:
         return
     grade = _grade(part, value, value_text, reading) if strength else None
@@ -241,7 +247,7 @@ def _result(part: Json, raw: Json, about: About, state: str, parent: Concept | N
         flags=flags,
         grade=grade,
         muscle=(named.title if strength else ""),
-        remarks=" ".join([*(text(n, "text") for n in elements(raw, "note")), *_flag_words(part)])[:_TEXT_LENGTH],
+        remarks=_remarks(part, raw),
         this_encounter=_in_this_encounter(raw, about),
         at=_instant(raw) if value is not None else "",
     )
@@ -318,13 +324,19 @@ def _in_words(said: str) -> Quantity | None:
 
 
 def _flags(part: Json) -> frozenset[str]:
+    if "interpretation" not in part:
+        return frozenset()
     return frozenset(
         text(coding, "code") for concept in elements(part, "interpretation") for coding in elements(concept, "coding")
     )
 
 
-def _flag_words(part: Json) -> list[str]:
-    return [text(concept, "text") for concept in elements(part, "interpretation")]
+def _remarks(part: Json, raw: Json) -> str:
+    if "note" not in raw and "interpretation" not in part:
+        return ""
+    noted = [text(note, "text") for note in elements(raw, "note")]
+    flagged = [text(concept, "text") for concept in elements(part, "interpretation")]
+    return " ".join([*noted, *flagged])[:_TEXT_LENGTH]
 
 
 def _says(
@@ -356,6 +368,10 @@ _VALUES = frozenset(
         "Time", "Date", "DateTime", "Period", "Attachment", "Reference", "Uri",
     )
 )  # fmt: skip
+
+
+# Elements beside a number that say yes, no or nothing.
+_SPEAKING = frozenset({"dataAbsentReason", "valueBoolean"})
 
 
 def _stated(part: Json, value_codes: tuple[Match, ...], value_text: str, reading: Reading) -> str:

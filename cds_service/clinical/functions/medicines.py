@@ -26,8 +26,8 @@ def medicine_before_onset(finding: str, with_: Parameters) -> Judge:
         linked: list[Medicine] = []
         undated: list[Medicine] = []
         later: list[Medicine] = []
-        for medicine, classes in case.knowledge.causal_medicines(case.chart):
-            names = [c for c in classes if not wanted or c.id in wanted]
+        for medicine, classes in case.medicines:
+            names = [c for c in classes if c.causal and (not wanted or c.id in wanted)]
             if not names or not taken(medicine, stopped, case):
                 continue
             link = _time_link(medicine, any(c.chronic for c in names), started, case)
