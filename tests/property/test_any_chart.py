@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from cds_service import units
 from cds_service.assess import ChartSource, assess
-from cds_service.clinical.assessment import Assessment
+from cds_service.clinical.assessment import Assessment, questions
 from cds_service.clinical.chart import QUERIES
+from cds_service.clinical.findings import Case
 from cds_service.clinical.observe import HEADS
 from cds_service.clinical.presence import Presence
 from cds_service.intake.prefetch import Prefetched
@@ -551,6 +552,29 @@ def test_the_same_chart_twice_gives_the_same_answer(sketches: Sketches) -> None:
     assert one.findings == other.findings
     assert cards == others
     assert found.resources == untouched, "reading must not write"
+
+
+@examples(60)
+@given(charts(), st.sets(st.sampled_from(_QUERIES), max_size=6))
+def test_what_is_not_asked_again_would_have_been_answered_the_same(sketches: Sketches, silent: set[str]) -> None:
+    _asked_again(found_in([*sketches, {"unanswered": sorted(silent)}]))
+
+
+def test_an_onset_and_a_name_are_reasons_to_ask_again() -> None:
+    infection = {"problem": "influenza", "onset": "130 days ago", "status": "resolved"}
+    for entry in (infection, {"procedure": "radiation therapy of the neck", "on": "40 days ago"}):
+        _asked_again(
+            Sketcher(READING.codes, TODAY).record([{"patient": {"age": 50}}, {"twitch": "40 days ago"}, entry])
+        )
+
+
+def _asked_again(found: Prefetched) -> None:
+    assessment, _ = judged(found)
+    case = assessment.case
+    asked_everything = Case(case.chart, case.today, case.knowledge)
+    assert case.judge_all() == asked_everything.judge_all()
+    for name, ask in questions(KNOWLEDGE).items():
+        assert case.answer(name, ask) == ask(asked_everything), name
 
 
 # After 28 years the calendar repeats itself: the same days apart, the same leap days, the same weekdays.
