@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from cds_service.clinical.chart import Match
@@ -101,11 +101,16 @@ class Codes:
 
     def to_write(self, concept: str) -> tuple[CodeRow, ...]:
         """The codes we may write for a concept: at most one per code system, each meaning exactly it."""
-        chosen: dict[str, CodeRow] = {}
+        return tuple(self._to_write.get(concept, {}).values())
+
+    @cached_property
+    def _to_write(self) -> Mapping[str, Mapping[str, CodeRow]]:
+        """By concept and code system, the first row that may be written."""
+        chosen: dict[str, dict[str, CodeRow]] = {}
         for row in self.rows:
-            if row.concept == concept and row.written and row.role == "":
-                chosen.setdefault(row.system, row)
-        return tuple(chosen.values())
+            if row.written and row.role == "":
+                chosen.setdefault(row.concept, {}).setdefault(row.system, row)
+        return chosen
 
     def title(self, concept: str) -> str:
         return self.concepts[concept]["title"]
