@@ -20,7 +20,7 @@ from cds_service.review.faults import Trouble
 
 UNIT_BYTES = 4_000_000
 _FILES_PER_UNIT = 64
-_CHUNK = 1_000_000
+_CHUNK = 262_144  # memory for a larger one is had from the system anew each time, which takes longer than reading
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _ENDINGS = (*_LINES, ".json", ".json.gz")
@@ -231,16 +231,38 @@ def _cut(source: Source, length: int) -> Iterator[tuple[Span, int]]:
 
 
 def records(span: Span, longest: int) -> Iterator[Record | Trouble]:
-    """The records that begin in a span. What cannot be read is a Trouble, and reading goes on behind it.
+    """The records that begin in a span. What cannot be read is a Trouble, and reading goes on behind it."""
+    for some in stretches(span, longest):
+        if isinstance(some, Trouble):
+            yield some
+        else:
+            yield from each(some, span, longest)
+
+
+def each(stretch: Record, span: Span, longest: int) -> Iterator[Record | Trouble]:
+    """The records of a stretch, without blank lines.
 
     A byte-order mark at the beginning of a file is no part of its first record; offsets count it.
     """
-    by_line = span.source.by_line
-    for one in _lines(_chunks(span), span, longest) if by_line else _whole(span, longest):
-        if isinstance(one, Record) and one.offset == 0:
-            one = one._replace(body=one.body.removeprefix(_BYTE_ORDER_MARK))
-        if not by_line or isinstance(one, Trouble) or one.body.strip():
-            yield one
+    if not span.source.by_line:
+        yield stretch._replace(body=stretch.body.removeprefix(_BYTE_ORDER_MARK))
+        return
+    text, at = stretch.body, 0
+    while at < len(text):
+        end = text.find(b"\n", at)  # much faster on long lines than split, which looks at each byte
+        end = end if end >= 0 else len(text)
+        offset, line = stretch.offset + at, text[at:end]
+        body = line.removeprefix(_BYTE_ORDER_MARK) if offset == 0 else line
+        if len(line) > longest:
+            yield _too_long(span, offset, longest)
+        elif body and not body.isspace():
+            yield Record(offset, body)
+        at = end + 1
+
+
+def stretches(span: Span, longest: int) -> Iterator[Record | Trouble]:
+    """The same, but whole lines that were read together come together; a file that is one record comes whole."""
+    return _lines(_chunks(span), span, longest) if span.source.by_line else _whole(span, longest)
 
 
 def _whole(span: Span, longest: int) -> Iterator[Record | Trouble]:
@@ -259,45 +281,54 @@ def _whole(span: Span, longest: int) -> Iterator[Record | Trouble]:
 
 
 def _lines(chunks: Iterator[bytes | Trouble], span: Span, longest: int) -> Iterator[Record | Trouble]:
-    """Lines with their offsets, holding at most ``longest`` bytes of one."""
-    offset = position = max(0, span.start - 1)
+    """Stretches of whole lines. Of a line that goes on in the next chunk at most ``longest`` bytes are held."""
+    begins = position = max(0, span.start - 1)  # of the line that is under way, and of the chunk
     held: list[bytes] = []
     length = 0
     skipping = span.start > 0  # the line that began before this span belongs to the one before
     for chunk in chunks:
         if isinstance(chunk, Trouble):
-            if length or held:
-                yield _trouble(span, offset, "the line is cut off where the file breaks")
+            if length:
+                yield _trouble(span, begins, "the line is cut off where the file breaks")
             yield chunk._replace(offset=position)
             return
-        *whole, rest = chunk.split(b"\n")
-        for piece in whole:
-            end = position + len(piece) + 1
-            if skipping:
-                skipping = False
-            elif length + len(piece) > longest:
-                yield _too_long(span, offset, longest)
-            else:
-                yield Record(offset, b"".join((*held, piece)) if held else piece)
-            held, length, offset, position = [], 0, end, end
-            if span.end is not None and offset >= span.end:
-                return
-        position += len(rest)
-        if skipping:
-            if span.end is not None and position >= span.end:
-                return
-            continue
-        length += len(rest)
-        if length > longest:
-            held = []  # named when its end is found; its beginning need not be kept
-        elif rest:
-            held.append(rest)
+        at, stop = 0, _end_of_lines(chunk, position, span.end)
+        if stop and (skipping or length):
+            at = chunk.find(b"\n") + 1
+            if not skipping:
+                whole = length + at - 1 <= longest
+                yield Record(begins, b"".join((*held, chunk[:at]))) if whole else _too_long(span, begins, longest)
+            held, length, skipping, begins = [], 0, False, position + at
+        if at < stop and not _is_behind(begins, span):
+            yield Record(begins, chunk[at:stop])
+            begins = position + stop
+        position += len(chunk)
+        if _is_behind(position if skipping else begins, span):
+            return
+        if not skipping:
+            length += len(chunk) - stop
+            if length > longest:
+                held = []  # named when its end is found; its beginning need not be kept
+            elif stop < len(chunk):
+                held.append(chunk[stop:])
     if position == 0:
         yield Trouble(
             "file", span.source.name, 0, "the file is empty", "export or copy the file again, or leave it out"
         )
-    if length and not skipping:
-        yield _too_long(span, offset, longest) if length > longest else Record(offset, b"".join(held))
+    if length:
+        yield _too_long(span, begins, longest) if length > longest else Record(begins, b"".join(held))
+
+
+def _end_of_lines(chunk: bytes, position: int, end: int | None) -> int:
+    """Where the last whole line of a chunk ends, or the last one that begins before ``end``; 0: nowhere in it."""
+    stop = chunk.rfind(b"\n") + 1
+    if end is not None and position + stop > end:
+        stop = chunk.find(b"\n", max(0, end - 1 - position)) + 1
+    return stop
+
+
+def _is_behind(place: int, span: Span) -> bool:
+    return span.end is not None and place >= span.end
 
 
 def _chunks(span: Span) -> Iterator[bytes | Trouble]:

@@ -77,7 +77,7 @@ class Desk:
         done = Portion([], [])
         taken = gathered = 0
         for patient, frames in groups(partition, self.job.memory, self.job.longest, bits):
-            taken += len(frames)
+            taken += sum(frame.resources for frame in frames)
             gathered += 1
             done.reviewed.append(self.reviewer.group(patient, frames, medications.get, damaged))
         medications.close()

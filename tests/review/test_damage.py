@@ -326,8 +326,11 @@ def test_what_a_review_has_written_is_no_input(
 # ---------------------------------------------------------------- lines and spans
 
 
-@pytest.mark.parametrize("length", [1, 7, 64, 1000])
-def test_every_line_is_in_exactly_one_span(length: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("length", "chunk"), [(1, 1000), (7, 1), (64, 5), (64, 1000), (1000, 30)])
+def test_every_line_is_in_exactly_one_span(
+    length: int, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cds_service.review.sources._CHUNK", chunk)
     body = b"".join(b"%d\n" % (10**n) for n in range(40)) + b"\n\n" + b"x" * 300 + b"\nlast"
     file = tmp_path / "some.ndjson"
     file.write_bytes(body)
@@ -351,7 +354,7 @@ def test_a_line_beyond_the_limit_is_passed_over(tmp_path: Path) -> None:
 
 
 def frame(number: int, **more: Any) -> Frame:
-    return Frame(f"p{number % 50}", "Condition", True, 1, number, b"x" * 100)._replace(**more)
+    return Frame(f"p{number % 50}", False, True, 1, 1, number, b"x" * 99 + b"\n")._replace(**more)
 
 
 @pytest.mark.parametrize("memory", [100, 3_000, 10**9])
@@ -367,6 +370,6 @@ def test_a_partition_that_does_not_fit_is_divided_and_keeps_its_order(memory: in
 
 
 def test_a_frame_comes_back_as_it_was(tmp_path: Path) -> None:
-    one = Frame("Ä/1", "Patient", False, 70_000, 2**40, b"\x00\xff")
+    one = Frame("Ä/1", True, False, 3, 70_000, 2**40, b"\x00\n\xff\n")
     spill([one], tmp_path, 2)
     assert [f for part in partitions(tmp_path) for f in frames_of(part)] == [one]
