@@ -22,7 +22,7 @@ from cds_service.response.cards import Issuer, Recipient, write_cards
 from cds_service.review.faults import Reviewed, Trouble
 from cds_service.review.rows import Row, person, row
 from cds_service.review.sieve import Sieve, says_too_much
-from cds_service.review.sources import Record, Source
+from cds_service.review.sources import Record, Source, is_no_resource
 
 ANY_TYPE = "any"  # in place of a resource type
 _MUCH = 1_000_000  # bytes of a chart; what the whole reading may refuse is longer
@@ -72,11 +72,13 @@ class Reviewer:
         self.sieve = Sieve(reading)
         self._quiet: dict[tuple[str, ...], Row] = {}
 
-    def bundle(self, record: Record, source: Source) -> Reviewed:
-        """A Bundle of one patient's record."""
+    def bundle(self, record: Record, source: Source) -> Reviewed | Trouble:
+        """A Bundle of one patient's record. A file of something else than FHIR is a Trouble, and nobody's."""
         patient = self.sieve.quiet_patient(record.body)
         if patient is not None:
             return self._reviewed(patient.id, source, record.offset, self._quiet_row(patient, source))
+        if not source.by_line and is_no_resource(record.body):
+            return Trouble("file", source.name, 0, "this is no FHIR resource", "give Bundles, and leave it out")
         return self._tried("", source, record.offset, lambda: self._open_bundle(record, source))
 
     def group(

@@ -26,6 +26,9 @@ _LINES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _ENDINGS = (*_LINES, ".json", ".json.gz")
 _HEAD = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
 _HEAD_BYTES = 65_536
+# The keys that a manifest of the Bulk Data Access IG may begin with; it has no resourceType.
+_MANIFEST = re.compile(rb'\s*\{\s*"(?:transactionTime|request|requiresAccessToken|output\w*|deleted|error|extension)"')
+_LONGEST_MANIFEST = 50_000_000
 _GZIP = 31  # zlib's name for "a gzip stream with its header"
 
 Kind = Literal["bundles", "resources"]
@@ -76,7 +79,17 @@ class _Head(msgspec.Struct):
     resourceType: str = ""
 
 
+class _Output(msgspec.Struct):
+    type: str = ""
+    url: str = ""
+
+
+class _Manifest(_Head, kw_only=True):
+    output: list[_Output]
+
+
 _head = msgspec.json.Decoder(_Head)
+_manifest = msgspec.json.Decoder(_Manifest)
 
 
 @dataclass(slots=True)
@@ -84,6 +97,7 @@ class Found:
     """What the inputs hold: files to read, names of files left out, and what nobody can read."""
 
     sources: list[Source] = field(default_factory=list)
+    manifests: list[str] = field(default_factory=list)  # what a server wrote about an export, and is no record
     left_out: list[str] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
 
@@ -112,6 +126,9 @@ def find_sources(inputs: Iterable[Path], out: Path | None = None) -> Found:
             try:
                 if not path.is_file():
                     found.troubles.append(Trouble("file", name, 0, _NO_FILE, _REMEDIES[_NO_FILE]))
+                    continue
+                if _is_manifest(path):
+                    found.manifests.append(name)
                     continue
                 found.sources.append(_source(len(found.sources), path, name))
             except OSError as error:
@@ -152,6 +169,19 @@ def is_review(folder: Path) -> bool:
     except (OSError, msgspec.DecodeError, RecursionError):
         return False
     return isinstance(said, dict) and {"content_hash", "files_hash", "tally"} <= said.keys()
+
+
+def _is_manifest(path: Path) -> bool:
+    """Whether a file is the manifest of a bulk export: which files the server made, and no record."""
+    if not path.name.lower().endswith(".json") or path.stat().st_size > _LONGEST_MANIFEST:
+        return False
+    if not _MANIFEST.match(_beginning(path, 1_000).removeprefix(_BYTE_ORDER_MARK)):
+        return False
+    try:
+        manifest = _manifest.decode(path.read_bytes().removeprefix(_BYTE_ORDER_MARK))
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return not manifest.resourceType and all(file.url and file.type for file in manifest.output)
 
 
 def _named(path: Path, root: Path, begin: str) -> str:
@@ -196,11 +226,21 @@ def _kind(text: bytes) -> str:
         return ""
 
 
-def _beginning(path: Path) -> bytes:
+def is_no_resource(body: bytes) -> bool:
+    """Whether a document is JSON, as far as it can be told, and no FHIR resource."""
+    try:
+        return not _head.decode(body).resourceType
+    except msgspec.ValidationError:
+        return True
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
+def _beginning(path: Path, length: int = _HEAD_BYTES) -> bytes:
     try:
         with path.open("rb") as file:
-            raw = file.read(_HEAD_BYTES)
-        return zlib.decompressobj(_GZIP).decompress(raw, _HEAD_BYTES) if path.name.endswith(".gz") else raw
+            raw = file.read(length)
+        return zlib.decompressobj(_GZIP).decompress(raw, length) if path.name.endswith(".gz") else raw
     except (OSError, zlib.error):
         return b""
 

@@ -53,18 +53,16 @@ class Desk:
 
     def bundles(self, unit: Unit) -> Portion:
         done = Portion([], [])
-        count = 0
         for span in unit.spans:
             for record in records(span, self.job.longest):
-                if isinstance(record, Trouble) and record.scope == "file":
-                    done.troubles.append(record)
-                    continue
-                count += 1
-                if isinstance(record, Trouble):
-                    done.reviewed.append(Reviewed("", record.file, record.offset, b"", (record,)))
+                found = record if isinstance(record, Trouble) else self.reviewer.bundle(record, span.source)
+                if isinstance(found, Reviewed):
+                    done.reviewed.append(found)
+                elif found.scope == "file":
+                    done.troubles.append(found)
                 else:
-                    done.reviewed.append(self.reviewer.bundle(record, span.source))
-        return done._replace(records=count)
+                    done.reviewed.append(Reviewed("", found.file, found.offset, b"", (found,)))
+        return done._replace(records=len(done.reviewed))
 
     def sort(self, unit: Unit, folder: Path, bits: int) -> tuple[Sorted, int]:
         done = sort_unit(unit, self.reviewer.sieve, self.job.longest)

@@ -194,18 +194,37 @@ def test_empty_files_are_named(population: list[Simulated], reviewed: Callable[.
     add_up(out)
 
 
-WHOLE = {
-    "a manifest": (b'{"output":[{"type":"Patient"}\n,{"type":"Condition"}\n],"error":[]}', "no Bundle"),
-    "leading commas": (b'{"resourceType":"Bundle","entry":[{"resource":{}}\n, {"resource":{}}\n, {"x"\n', "no JSON"),
-}
+def test_a_document_is_not_taken_for_lines(reviewed: Callable[..., Path], tmp_path: Path) -> None:
+    body = b'{"resourceType":"Bundle","entry":[{"resource":{}}\n, {"resource":{}}\n, {"x"\n'
+    (tmp_path / "commas.json").write_bytes(body)
+    (trouble,) = troubles(reviewed(tmp_path / "commas.json"))
+    assert trouble["scope"] == "patient" and "no JSON" in trouble["reason"]
 
 
-@pytest.mark.parametrize("kind", WHOLE)
-def test_a_document_is_not_taken_for_lines(kind: str, reviewed: Callable[..., Path], tmp_path: Path) -> None:
-    body, reason = WHOLE[kind]
-    (tmp_path / "manifest.json").write_bytes(body)
-    (trouble,) = troubles(reviewed(tmp_path / "manifest.json"))
-    assert trouble["scope"] == "patient" and reason in trouble["reason"]
+def test_what_is_no_record_is_nobody(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The manifest that a server writes about an export is known; other JSON may have been meant, and is named."""
+    export = tmp_path / "export"
+    as_export(population[:2], export)
+    output = [{"type": "Patient", "url": "https://ehr.example.org/1", "count": 2}]
+    manifest = {"transactionTime": "2026-06-15T00:00:00Z", "request": "x", "output": output, "error": []}
+    (export / "manifest.json").write_bytes(MARK + orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+    for name, body in (
+        ("settings.json", b'{"output": "here"}'),
+        ("list.json", b"[1]"),
+        ("bad.json", b'{"output":[{"ty'),
+    ):
+        (export / name).write_bytes(body)
+    out = reviewed(export)
+    assert [(t["scope"], t["file"], t["reason"]) for t in troubles(out)] == [
+        ("patient", "export/bad.json", "the record is no JSON at line 1, column 16"),
+        ("file", "export/list.json", "this is no FHIR resource"),
+        ("file", "export/settings.json", "this is no FHIR resource"),
+    ]
+    assert read_manifest(out)["export_manifests"] == ["export/manifest.json"]
+    assert len(rows(out)) == 2
+    add_up(out)
 
 
 def test_a_json_file_with_a_bundle_on_each_line_is_read_by_line(
