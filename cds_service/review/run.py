@@ -27,7 +27,6 @@ from cds_service.review.sources import Found, Source, find_sources, plan
 from cds_service.review.workers import Crew, Job, Portion
 
 MANIFEST, TABLE, REPORT = "run.json", "results.parquet", "report.html"
-_SORT_BYTES = 24_000_000  # a larger unit: each leaves a piece in every partition
 _SHARE = 4  # of a worker's memory, what it may hold of a partition at once
 
 
@@ -100,6 +99,7 @@ def _carried_out(
         progress.stage("Writing the report", 1)
         _make_readable(journal.folder, manifest)
         _write(journal.folder / MANIFEST, manifest)  # the last: with it everything is whole
+        progress.step(1, 0)
     journal.publish((RESULTS, ERRORS, TABLE, REPORT, MANIFEST))
     journal.clear()
     return tally
@@ -199,7 +199,7 @@ class _Work:
         """The first pass over an export. It is done again from its start if it is interrupted."""
         spill = _fresh_folder(self.journal.folder)
         self.journal.mark("sort", 0, now=True)
-        units = list(plan(self.exports, "resources", _SORT_BYTES))
+        units = list(plan(self.exports, "resources"))
         self.progress.stage("Finding each patient's resources", sum(unit.size for unit in units))
         tally, shelf = self.journal.tally, Shelf(spill / "medications.sqlite")
         for unit, (found, count) in zip(units, crew.ask("sort", ((u, spill, self.bits) for u in units)), strict=True):

@@ -18,7 +18,11 @@ import msgspec
 
 from cds_service.review.faults import Trouble
 
-UNIT_BYTES = 4_000_000
+Kind = Literal["bundles", "resources"]
+
+# Of an export a larger one: it leaves a piece in every partition. The same everywhere, for a fault may be told by
+# what stands before it in its unit.
+_UNIT_BYTES: dict[Kind, int] = {"bundles": 4_000_000, "resources": 24_000_000}
 _FILES_PER_UNIT = 64
 _CHUNK = 262_144  # memory for a larger one is had from the system anew each time, which takes longer than reading
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -30,8 +34,6 @@ _HEAD_BYTES = 65_536
 _MANIFEST = re.compile(rb'\s*\{\s*"(?:transactionTime|request|requiresAccessToken|output\w*|deleted|error|extension)"')
 _LONGEST_MANIFEST = 50_000_000
 _GZIP = 31  # zlib's name for "a gzip stream with its header"
-
-Kind = Literal["bundles", "resources"]
 
 
 class Record(NamedTuple):
@@ -109,7 +111,7 @@ def find_sources(inputs: Iterable[Path], out: Path | None = None) -> Found:
     A file that is named itself is read whatever it is called. Inputs of one name are told apart by their place.
     """
     found = Found()
-    seen: set[Path] = set()
+    seen: set[str] = set()
     roots = [given.resolve() for given in inputs]
     shared = Counter(root.name for root in dict.fromkeys(roots))
     for place, root in enumerate(roots, 1):
@@ -119,10 +121,11 @@ def find_sources(inputs: Iterable[Path], out: Path | None = None) -> Found:
             found.troubles.append(Trouble("file", _named(path, root, begin), 0, reason, _REMEDIES.get(reason, "")))
         for path in files:
             name = _named(path, root, begin)
-            if path in seen or (root.is_dir() and not path.name.lower().endswith(_ENDINGS)):
+            real = os.path.realpath(path)  # a file and a link to it are read once
+            if real in seen or (root.is_dir() and not path.name.lower().endswith(_ENDINGS)):
                 found.left_out.append(name)
                 continue
-            seen.add(path)
+            seen.add(real)
             try:
                 if not path.is_file():
                     found.troubles.append(Trouble("file", name, 0, _NO_FILE, _REMEDIES[_NO_FILE]))
@@ -245,8 +248,9 @@ def _beginning(path: Path, length: int = _HEAD_BYTES) -> bytes:
         return b""
 
 
-def plan(sources: Iterable[Source], kind: Kind, length: int = UNIT_BYTES) -> Iterator[Unit]:
-    """Units of about ``length`` bytes: small files together, long ones cut. A gzip file is never cut."""
+def plan(sources: Iterable[Source], kind: Kind) -> Iterator[Unit]:
+    """Units of about the same length: small files together, long ones cut. A gzip file is never cut."""
+    length = _UNIT_BYTES[kind]
     number, size, waiting = 0, 0, list[Span]()
     for source in sources:
         if source.kind != kind:

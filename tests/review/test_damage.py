@@ -290,6 +290,8 @@ def test_what_cannot_be_entered_is_named_and_makes_nothing_absent(
     (export / "linked").symlink_to(elsewhere, target_is_directory=True)
     (export / "gone.json").symlink_to(tmp_path / "nowhere.json")
     (export / "gone.txt").symlink_to(tmp_path / "nowhere.txt")
+    (export / "loop.json").symlink_to(export / "loop.json")
+    (export / "Twice.ndjson").symlink_to(export / "Patient.ndjson")
     os.mkfifo(export / "pipe.ndjson")
     refuse_folder("closed", monkeypatch)
     out = reviewed(export)
@@ -298,9 +300,11 @@ def test_what_cannot_be_entered_is_named_and_makes_nothing_absent(
         "export/closed": "the folder cannot be read: Permission denied",
         "export/linked": "this is a link to a folder, and links to folders are not followed",
         "export/gone.json": "this is no file: a broken link, a pipe or a device",
+        "export/loop.json": "this is no file: a broken link, a pipe or a device",
         "export/pipe.ndjson": "this is no file: a broken link, a pipe or a device",
     }
-    assert {t["scope"] for t in troubles(out)} == {"file"} and read_manifest(out)["tally"]["troubles"] == 4
+    assert {t["scope"] for t in troubles(out)} == {"file"} and read_manifest(out)["tally"]["troubles"] == 5
+    assert "export/Twice.ndjson" in read_manifest(out)["left_out"]
     for row in rows(out):
         assert "a part of the export could not be read" in {gap["reason"] for gap in row["gaps"]}
 
