@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cds_service import fhir
 from cds_service.review.content import ContentText, compiled
 from cds_service.review.faults import Reviewed, Trouble
 from cds_service.review.grouping import Shelf, Sorted, groups, sort_unit, spill
@@ -110,7 +111,8 @@ class Crew:
     """Worker processes. Answers come in the order of the questions, whoever is quicker."""
 
     def __init__(self, job: Job, workers: int) -> None:
-        compiled(job.content)  # compiled before they are forked, they share it
+        compiled(job.content)  # compiled before they are forked, they share it; and so the models of what cards cite
+        fhir.preload("Condition", "Observation")
         gc.collect()
         gc.freeze()  # the content is no garbage: looking through it at each collection would also end the sharing
         self._window = workers * _AHEAD

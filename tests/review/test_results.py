@@ -27,7 +27,7 @@ from cds_service.review.stories import STORIES
 from tests.conftest import FIXTURES, TODAY
 from tests.review.conftest import SOURCE, Json, advice, bundle, lines, rows
 
-FEW = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.id)
