@@ -7,8 +7,9 @@ left to the whole reading. So this decides nothing by itself, and may be taken o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Any
+import re
+from collections.abc import Container, Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -18,14 +19,12 @@ from cds_service.clinical.words import fold
 from cds_service.errors import RequestError
 from cds_service.intake.envelope import HookRequest, read_envelope
 from cds_service.intake.prefetch import MOST_RESOURCES, REQUIRED
+from cds_service.intake.resources import MOST_WORDS
 from cds_service.intake.shape import LONGEST_TEXT, belongs_to
 from cds_service.knowledge.reading import Reading
 
 Text = Annotated[str, Meta(max_length=LONGEST_TEXT)] | None
 NOTHING = Raw(b"")
-# What the gate looks at, and whose subject is looked at before; a history form is always read.
-GATE_KINDS = frozenset({"Condition", "Observation", "Encounter", "QuestionnaireResponse"})
-UNUSUAL = frozenset({None, "", "Bundle", "OperationOutcome"})  # where a resource of a patient should stand
 
 
 class Coding(Struct, gc=False):
@@ -58,40 +57,107 @@ class _Note(Struct, gc=False):
     text: Text = None
 
 
+# ---------------------------------------------------------------- resources
+# By their resourceType; one that is not listed here, or has none, is left to the whole reading. What recurs from
+# resource to resource, and is looked at, stays as it is written (Raw): each wording of it is looked at once.
+
+
+class _Told(Struct, gc=False, tag_field="resourceType", tag=True):
+    """Any resource: whose it is."""
+
+    subject: Raw = NOTHING
+    patient: Raw = NOTHING
+
+
+class _Extension(Struct, gc=False):
+    url: Text = None
+
+
+class Patient(_Told, gc=False):
+    id: Text = None
+    birthDate: Any = None
+    gender: Any = None
+    deceasedBoolean: Any = None
+    deceasedDateTime: Any = None
+    extension: list[_Extension] | None = None
+
+
+class Medication(_Told, gc=False):
+    id: Text = None
+
+
+class _CategoryCode(Struct, gc=False):
+    code: Text = None
+
+
+class _Category(Struct, gc=False):
+    coding: list[_CategoryCode] | None = None
+
+
 class _Part(Struct, gc=False):
-    # What recurs from resource to resource stays as it is written: each wording of it is looked at once.
     code: Raw = NOTHING
     valueCodeableConcept: Raw = NOTHING
 
 
-class Resource(_Part, gc=False):
-    """What the gate and the patient need of a resource, and everything that could make a Condition unreadable."""
-
-    resourceType: Text = None
-    id: Text = None
-    status: Raw = NOTHING
-    subject: Raw = NOTHING
-    patient: Raw = NOTHING
+class Observation(_Told, gc=False):
+    code: Raw = NOTHING
+    valueCodeableConcept: Raw = NOTHING
+    category: list[_Category] | None = None
     component: list[_Part] | None = None
+
+
+class Encounter(_Told, gc=False):
     reasonCode: list[Raw] | None = None
-    clinicalStatus: Raw = NOTHING
-    verificationStatus: Raw = NOTHING
-    severity: Raw = NOTHING
-    bodySite: Raw = NOTHING
+
+
+class Condition(_Told, gc=False):
+    """What opens the gate, and everything else that could make it unreadable."""
+
+    id: Text = None
+    code: Raw = NOTHING
+    clinicalStatus: Concept | None = None
+    verificationStatus: Concept | None = None
+    severity: Concept | None = None
+    bodySite: list[Concept] | Concept | None = None
     note: list[_Note] | None = None
-    encounter: Raw = NOTHING
+    encounter: _Reference | None = None
     recordedDate: Text = None
     onsetDateTime: Text = None
     onsetPeriod: _Period | None = None
     onsetAge: _Age | None = None
     abatementDateTime: Text = None
     abatementPeriod: _Period | None = None
-    # Of a Patient; of other shapes elsewhere.
-    birthDate: Any = None
-    gender: Any = None
-    deceasedBoolean: Any = None
-    deceasedDateTime: Any = None
-    extension: Raw = NOTHING
+
+
+class QuestionnaireResponse(_Told, gc=False):
+    """A history form is always read."""
+
+
+# What the gate looks at, and whose subject is looked at before.
+_OTHERS_ASKED = frozenset({Condition, Encounter, QuestionnaireResponse})
+GATE_TYPES = _OTHERS_ASKED | {Observation}
+# Types of R4 that a chart or an export may hold, and the gate does not look at.
+_UNASKED = (
+    "Account", "AdverseEvent", "AllergyIntolerance", "Appointment", "AppointmentResponse", "AuditEvent", "Basic",
+    "Binary", "BodyStructure", "CarePlan", "CareTeam", "ChargeItem", "Claim", "ClaimResponse", "ClinicalImpression",
+    "Communication", "CommunicationRequest", "Composition", "Consent", "Coverage", "CoverageEligibilityRequest",
+    "CoverageEligibilityResponse", "DetectedIssue", "Device", "DeviceMetric", "DeviceRequest", "DeviceUseStatement",
+    "DiagnosticReport", "DocumentManifest", "DocumentReference", "Endpoint", "EnrollmentRequest", "EpisodeOfCare",
+    "ExplanationOfBenefit", "FamilyMemberHistory", "Flag", "Goal", "Group", "GuidanceResponse", "HealthcareService",
+    "ImagingStudy", "Immunization", "ImmunizationEvaluation", "ImmunizationRecommendation", "InsurancePlan",
+    "Invoice", "Linkage", "List", "Location", "MeasureReport", "Media", "MedicationAdministration",
+    "MedicationDispense", "MedicationRequest", "MedicationStatement", "MolecularSequence", "NutritionOrder",
+    "Organization", "OrganizationAffiliation", "PaymentNotice", "PaymentReconciliation", "Person", "Practitioner",
+    "PractitionerRole", "Procedure", "Provenance", "Questionnaire", "RelatedPerson", "RequestGroup",
+    "ResearchStudy", "ResearchSubject", "RiskAssessment", "Schedule", "ServiceRequest", "Slot", "Specimen",
+    "Substance", "SupplyDelivery", "SupplyRequest", "Task", "VisionPrescription",
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    Resource = Patient | Medication | Condition | Observation | Encounter | QuestionnaireResponse
+else:
+    _others = [msgspec.defstruct(name, (), bases=(_Told,), gc=False) for name in _UNASKED]
+    Resource = Union[(Patient, Medication, *GATE_TYPES, *_others)]
 
 
 class Entry(Struct, gc=False):
@@ -123,10 +189,6 @@ class _Answer(Bundle, gc=False):
     extension: list[_Extension] | None = None
 
 
-class _Extension(Struct, gc=False):
-    url: Text = None
-
-
 class _Request(Struct, gc=False):
     prefetch: dict[str, _Answer | None]
     hook: Any = msgspec.UNSET
@@ -140,50 +202,60 @@ class _Request(Struct, gc=False):
 _REQUEST = msgspec.json.Decoder(_Request)
 _REFERENCE = msgspec.json.Decoder(_Reference | None)
 _CONCEPT = msgspec.json.Decoder(Concept | None)
-_CONCEPTS = msgspec.json.Decoder(list[Concept] | Concept | None)
 _ENVELOPE = ("hook", "hookInstance", "fhirServer", "fhirAuthorization", "context", "extension")
 _LONGEST_REMEMBERED = 1000  # bytes of a concept
+_EVERY_MONTH_HAS_IT = re.compile(r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])(?:T[^\n]*)?", re.ASCII)
 
 
 class Glance:
-    """Looks at resources one by one, by one content. What it has seen of concepts it remembers, up to a number.
+    """Looks at the resources of a chart, by one content. What it has seen of concepts it remembers, up to a number.
 
     ``remembers``: how many. A server makes one for each call, so that no words of a patient stay behind.
     """
 
     def __init__(self, reading: Reading, remembers: int) -> None:
         self._reading, self._room = reading, remembers
-        self._looked_at: dict[bytes, bool] = {}
+        self._silent: set[bytes] = {b""}  # concepts as they are written
 
-    def is_plain(self, resource: Resource) -> bool:
-        """Whether intake can read this resource of a gate kind for certain, and it may not speak of twitching."""
-        kind = resource.resourceType
-        if kind == "Observation":  # the most by far
-            if not (self._is_silent(resource.code) and self._is_silent(resource.valueCodeableConcept)):
+    def are_plain(self, resources: Sequence[Resource | None], names: Container[str]) -> bool:
+        """Whether intake can certainly read all of them, they are this patient's, and none may open the gate.
+
+        ``names``: the ids of the patient. Raises msgspec.ValidationError for some that intake cannot read.
+        """
+        owners = {b"" + r.subject for r in resources if r is not None and type(r) in GATE_TYPES}
+        return self.cannot_open_the_gate(resources) and all(belongs_to(owner_in(owner), names) for owner in owners)
+
+    def cannot_open_the_gate(self, resources: Sequence[Resource | None]) -> bool:
+        """The same without asking whose they are."""
+        # There are hundreds of resources, and few different things in them: those are looked at, as sets.
+        observations = [r for r in resources if type(r) is Observation]
+        others = [r for r in resources if type(r) in _OTHERS_ASKED]
+        said = {b"" + r.code for r in observations}
+        said |= {b"" + r.valueCodeableConcept for r in observations if r.valueCodeableConcept is not NOTHING}
+        parts = [part for r in observations if r.component is not None for part in r.component]
+        said |= {b"" + part.code for part in parts}
+        said |= {b"" + part.valueCodeableConcept for part in parts}
+        dates: set[str | None] = set()
+        for resource in others:
+            if type(resource) is Condition:
+                said.add(b"" + resource.code)
+                dates |= {resource.recordedDate, resource.onsetDateTime, resource.abatementDateTime}
+                for period in (resource.onsetPeriod, resource.abatementPeriod):
+                    dates |= {period.start, period.end} if period else set()
+            elif type(resource) is Encounter:
+                said.update(map(bytes, resource.reasonCode or ()))
+            else:
                 return False
-            return resource.component is None or all(
-                self._is_silent(part.code) and self._is_silent(part.valueCodeableConcept) for part in resource.component
-            )
-        if kind == "Encounter":
-            return all(map(self._is_silent, resource.reasonCode or ()))
-        if kind == "Condition":
-            stated = (resource.code, resource.clinicalStatus, resource.verificationStatus, resource.severity)
-            return all(map(self._is_silent, stated)) and _is_readable(resource)
-        return False
+        return are_dates(dates) and all(map(self._is_silent, said - self._silent))
 
-    def _is_silent(self, raw: Raw) -> bool:
+    def _is_silent(self, written: bytes) -> bool:
         """Whether it is a concept of the right shape of which neither a code nor a wording may speak of twitching."""
-        if raw is NOTHING:
-            return True
-        written = bytes(raw)
-        known = self._looked_at.get(written)
-        if known is not None:
-            return known
         concept = _CONCEPT.decode(written)
-        silent = concept is None or not self._may_speak(concept)
-        if len(written) < _LONGEST_REMEMBERED and len(self._looked_at) < self._room:
-            self._looked_at[written] = silent
-        return silent
+        if concept is not None and self._may_speak(concept):
+            return False
+        if len(written) < _LONGEST_REMEMBERED and len(self._silent) < self._room:
+            self._silent.add(written)
+        return True
 
     def _may_speak(self, concept: Concept) -> bool:
         gate, codings = self._reading.gate, concept.coding or ()
@@ -194,23 +266,27 @@ class Glance:
         return any(gate.may_speak_of_twitching(fold(wording)) for wording in wordings)
 
 
-def _is_readable(condition: Resource) -> bool:
-    """Whether the other elements have their shape, and dates are dates."""
-    _CONCEPTS.decode(bytes(condition.bodySite) or b"null")
-    owner_in(condition.encounter)
-    periods = [period for period in (condition.onsetPeriod, condition.abatementPeriod) if period]
-    return are_dates(condition.recordedDate, condition.onsetDateTime, condition.abatementDateTime) and all(
-        are_dates(period.start, period.end) for period in periods
-    )
+def has_too_many_words(resources: Iterable[Resource | None], size: int) -> bool:
+    """Whether the whole reading may refuse a chart for the length of its problems. ``size``: of the chart, in bytes."""
+    if 2 * size <= MOST_WORDS:
+        return False
+    problems = [r for r in resources if type(r) is Condition]
+    # Wordings are counted twice there, when they are read and when phrases are looked for.
+    length = sum(2 * len(b"" + r.code) + sum(len(note.text or "") for note in r.note or ()) for r in problems)
+    return length > MOST_WORDS
 
 
-def are_dates(*texts: str | None) -> bool:
-    return all(text is None or Span.parse(text) is not None for text in texts)
+def are_dates(texts: Iterable[str | None]) -> bool:
+    """Whether each is a date, as ``Span`` reads one, or not there."""
+    for text in texts:
+        if text is not None and not _EVERY_MONTH_HAS_IT.fullmatch(text) and Span.parse(text) is None:
+            return False
+    return True
 
 
-def owner_in(reference: Raw) -> str:
+def owner_in(reference: bytes | Raw) -> str:
     """The reference as it stands, or "". Raises msgspec.ValidationError for what is none."""
-    found = _REFERENCE.decode(bytes(reference) or b"null")
+    found = _REFERENCE.decode(reference or b"null")
     return (found.reference if found else None) or ""
 
 
@@ -236,7 +312,9 @@ def passed_over(body: bytes, wanted: Iterable[str], reading: Reading) -> HookReq
         if hook.fhir_server and any(key not in request.prefetch for key in wanted):
             return None  # more can be had
         resources = _resources(request.prefetch, hook.patient_id)
-        if resources is None or not _are_plain(resources, hook.patient_id, Glance(reading, len(resources))):
+        if resources is None or has_too_many_words(resources, len(body)):
+            return None
+        if not Glance(reading, len(resources)).are_plain(resources, (hook.patient_id,)):
             return None
     except (msgspec.DecodeError, RecursionError, RequestError):
         return None
@@ -248,7 +326,7 @@ def _resources(prefetch: dict[str, _Answer | None], patient_id: str) -> list[Res
     patient = prefetch.get("patient")
     if patient is None or patient.resourceType != "Patient" or patient.id != patient_id:
         return None
-    if any(key not in prefetch for key in REQUIRED) or not are_dates(patient.birthDate, patient.deceasedDateTime):
+    if any(key not in prefetch for key in REQUIRED) or not are_dates((patient.birthDate, patient.deceasedDateTime)):
         return None
     found: list[Resource] = []
     for key, answer in prefetch.items():
@@ -257,14 +335,6 @@ def _resources(prefetch: dict[str, _Answer | None], patient_id: str) -> list[Res
         if not answer.is_whole:
             return None
         found += [entry.resource for entry in answer.entry or () if entry.resource is not None]
-    return found if len(found) <= MOST_RESOURCES else None
-
-
-def _are_plain(resources: list[Resource], patient_id: str, glance: Glance) -> bool:
-    """None of them is somebody else's, unreadable, in an unusual place, or may speak of twitching."""
-    for resource in resources:
-        kind = resource.resourceType
-        if kind in UNUSUAL or kind == "Patient" or (kind in GATE_KINDS and not glance.is_plain(resource)):
-            return False
-    owners = {bytes(resource.subject) for resource in resources if resource.resourceType in GATE_KINDS}
-    return all(belongs_to(owner_in(Raw(owner)), (patient_id,)) for owner in owners)
+    if len(found) > MOST_RESOURCES or any(type(resource) is Patient for resource in found):
+        return None
+    return found

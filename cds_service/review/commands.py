@@ -120,31 +120,25 @@ def ordered(inputs: tuple[Path, ...], out: Path, **options: Any) -> Order:
 
 
 def reviewed(order: Order) -> Tally:
-    """Review, and write what is made of the results."""
-    from cds_service.review.journal import MAKE_ROOM, writing
+    """Review with a progress bar."""
     from cds_service.review.progress import Bar
-    from cds_service.review.report import page
-    from cds_service.review.run import errors_of, read_manifest, rows_of
     from cds_service.review.run import review as run
-    from cds_service.review.summary import summarise
-    from cds_service.review.table import write_table
 
     with Bar() as bar:
-        tally = run(order, bar)
-    with writing(order.out, MAKE_ROOM):
-        write_table(rows_of(order.out), order.out / "results.parquet")
-        manifest = read_manifest(order.out)
-        summary = summarise(rows_of(order.out), errors_of(order.out), manifest["dictionary"]["analytes"])
-        (order.out / "report.html").write_text(page(summary, manifest), encoding="utf-8")
-    return tally
+        return run(order, bar)
 
 
 def _told(tally: Tally, out: Path) -> list[str]:
+    from cds_service.review.run import read_manifest
+
     lines = [f"{tally.patients} patients: {tally.assessed} assessed, {tally.in_error} in error."]
     if tally.troubles:
         lines.append(f"{tally.troubles} files or records not usable: how many patients they held is not known.")
     if tally.in_error or tally.troubles:
         lines.append(f"Each is named with its place in {out / 'errors.ndjson'}.")
+    manifests = read_manifest(out)["export_manifests"]
+    if manifests:
+        lines.append(f"No record, and left out: {', '.join(manifests[:3])}, what the server wrote about the export.")
     lines.append(f"To read first: {out / 'report.html'}. Draft content, not clinically approved.")
     return lines
 

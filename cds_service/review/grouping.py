@@ -25,14 +25,14 @@ from pathlib import Path
 
 import msgspec
 
-from cds_service.intake.glance import is_utf8
+from cds_service.intake.glance import GATE_TYPES, NOTHING, Resource, is_utf8, owner_in
 from cds_service.intake.shape import id_of
 from cds_service.review.faults import Trouble
 from cds_service.review.reviewer import ANY_TYPE, Frame
 from cds_service.review.sieve import READ_KINDS, Sieve
-from cds_service.review.sources import Record, Source, Unit, records
+from cds_service.review.sources import Record, Source, Unit, each, stretches
 
-_HEAD = struct.Struct("<HHBIQI")  # lengths of patient and kind, plain, file, offset, length of the body
+_HEAD = struct.Struct("<H??IIQI")  # length of the id, is it the Patient, plain, count, file, offset, length of the body
 _BITS = 64
 _MORE_BITS = 4  # each division again into 16
 _TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
@@ -55,62 +55,133 @@ class Sorted:
     lines: int = 0
 
 
+@dataclass(slots=True)
+class _Plain:
+    """The plain resources of one patient in a file: the offset of the first, how many, and the lines to be read."""
+
+    offset: int
+    count: int = 0
+    lines: list[bytes] = field(default_factory=list)
+
+    def frame(self, patient: str, source: Source) -> Frame:
+        body = b"\n".join((*self.lines, b""))
+        return Frame(patient, False, True, self.count, source.number, self.offset, body)
+
+
 def sort_unit(unit: Unit, sieve: Sieve, longest: int) -> Sorted:
     """Read a unit of an export and tell each resource's patient."""
     done = Sorted()
     for span in unit.spans:
-        seen: set[str] = set()
-        for record in records(span, longest):
-            if isinstance(record, Trouble):
-                done.troubles.append(record if record.scope == "file" else record._replace(scope="record"))
-                done.lines += record.scope != "file"
-                done.damaged.add(_likely_type(b"", span.source, seen))
-                continue
-            done.lines += 1
-            _sort(record, span.source, sieve, done, seen)
+        part = _Part(span.source, sieve, done)
+        for some in stretches(span, longest):
+            if isinstance(some, Trouble):
+                part.note(some)
+            elif span.source.by_line and is_utf8(some.body):
+                part.sort_lines(list(each(some, span, longest)))
+            else:
+                for record in each(some, span, longest):
+                    part.sort(record)
+        done.frames += [own.frame(patient, span.source) for patient, own in part.plain.items()]
     return done
 
 
-def _likely_type(body: bytes, source: Source, seen: set[str]) -> str:
-    """The type of what could not be read: as its line, its file's name or the rest of the file says; else any."""
-    named = _TYPE.search(body[:_HEAD_BYTES])
-    if named:
-        return named[1].decode()
-    if source.path.name.split(".")[0] in READ_KINDS:
-        return source.path.name.split(".")[0]
-    return next(iter(seen)) if len(seen) == 1 else ANY_TYPE
+@dataclass(slots=True)
+class _Part:
+    """A part of a file while it is sorted."""
+
+    source: Source
+    sieve: Sieve
+    done: Sorted
+    seen: set[str] = field(default_factory=set)  # types of resources
+    plain: dict[str, _Plain] = field(default_factory=dict)
+
+    def note(self, trouble: Trouble) -> None:
+        self.done.troubles.append(trouble if trouble.scope == "file" else trouble._replace(scope="record"))
+        self.done.lines += trouble.scope != "file"
+        self.done.damaged.add(self._likely_type(b""))
+
+    def sort_lines(self, records: list[Record | Trouble]) -> None:
+        """Many lines in UTF-8: the plain ones of a patient go together, everything else one by one."""
+        lines = [record.body if isinstance(record, Record) else b"" for record in records]
+        for record, resource in zip(records, self.sieve.plain_among(lines), strict=True):
+            kind = type(resource).__name__
+            patient = "" if resource is None or kind in _ALONE else _patient_told(resource)
+            if not patient or isinstance(record, Trouble):
+                self.sort(record)
+                continue
+            self.done.lines += 1
+            self.seen.add(kind)
+            own = self.plain.get(patient)
+            if own is None:
+                own = self.plain[patient] = _Plain(record.offset)
+            own.count += 1
+            if kind in READ_KINDS:
+                own.lines.append(record.body)
+
+    def sort(self, record: Record | Trouble) -> None:
+        """Find the patients of one resource, or say why there are none."""
+        if isinstance(record, Trouble):
+            self.note(record)
+            return
+        done = self.done
+        done.lines += 1
+        try:
+            found = self.sieve.sift(record.body)
+        except ValueError as error:
+            done.troubles.append(_trouble(record, self.source, *_why_unreadable(record.body, error)))
+            done.damaged.add(self._likely_type(record.body))
+            return
+        kind = found.kind
+        self.seen.add(kind)
+        if kind == "Medication" and found.id:
+            done.medications.append((found.id, record.body))
+            return
+        if kind == "OperationOutcome" and _says_nothing_failed(record.body):
+            done.set_aside[kind] += 1
+            return
+        patients = [found.id] if kind == "Patient" else _patients_of(found.owners)
+        fault = _fault(kind, patients)
+        if fault:
+            trouble = _trouble(record, self.source, *fault)
+            done.troubles.append(trouble._replace(scope="patient") if kind == "Bundle" else trouble)
+            done.damaged.add(ANY_TYPE if kind in _NO_RESOURCE else kind)
+            return
+        if not patients:
+            done.set_aside[kind] += 1
+        body = record.body + b"\n" if kind in READ_KINDS else b""
+        done.frames += [
+            Frame(patient, kind == "Patient", found.plain, 1, self.source.number, record.offset, body)
+            for patient in patients
+        ]
+
+    def _likely_type(self, body: bytes) -> str:
+        """The type of what could not be read: as its line, its file's name or the rest of the file says; else any."""
+        named = _TYPE.search(body[:_HEAD_BYTES])
+        if named:
+            return named[1].decode()
+        name = self.source.path.name.split(".")[0]
+        if name in READ_KINDS:
+            return name
+        return next(iter(self.seen)) if len(self.seen) == 1 else ANY_TYPE
 
 
-def _sort(record: Record, source: Source, sieve: Sieve, done: Sorted, seen: set[str]) -> None:
-    """Find the patients of one resource, or say why there are none."""
+def _patient_told(resource: Resource) -> str:
+    """The id of the patient whose resource it plainly is; else ""."""
+    told = resource.patient if resource.subject is NOTHING and type(resource) not in GATE_TYPES else resource.subject
+    return _patient_written(b"" + told)
+
+
+@lru_cache(maxsize=1 << 16)
+def _patient_written(told: bytes) -> str:
     try:
-        found = sieve.sift(record.body)
-    except ValueError as error:
-        done.troubles.append(_trouble(record, source, *_why_unreadable(record.body, error)))
-        done.damaged.add(_likely_type(record.body, source, seen))
-        return
-    kind = found.kind
-    seen.add(kind)
-    if kind == "Medication" and found.id:
-        done.medications.append((found.id, record.body))
-        return
-    if kind == "OperationOutcome" and _says_nothing_failed(record.body):
-        done.set_aside[kind] += 1
-        return
-    patients = [found.id] if kind == "Patient" else _patients_of(found.owners)
-    fault = _fault(kind, patients)
-    if fault:
-        trouble = _trouble(record, source, *fault)
-        done.troubles.append(trouble._replace(scope="patient") if kind == "Bundle" else trouble)
-        done.damaged.add(ANY_TYPE if kind in _NO_RESOURCE else kind)
-        return
-    if not patients:
-        done.set_aside[kind] += 1
-    short, body = (kind, record.body) if kind in READ_KINDS else ("other", b"")
-    for patient in patients:
-        done.frames.append(Frame(patient, short, found.plain, source.number, record.offset, body))
+        owner = owner_in(told)
+    except msgspec.ValidationError:
+        return ""
+    patient = _patient_in(owner) if owner else ""
+    return patient if len(patient) <= _LONGEST_ID else ""
 
 
+_ALONE = frozenset({"Patient", "Medication", "Appointment"})  # of several patients, of none, or what the rest needs
 _NO_RESOURCE = {
     "Bundle": ("a Bundle among single resources", "give Bundles in files of their own"),
     "OperationOutcome": ("the exporting server reports a failure in place of a resource", "look at it there"),
@@ -194,12 +265,12 @@ def bits_for(sources: Iterable[Source]) -> int:
 
 
 def spill(frames: Iterable[Frame], folder: Path, bits: int) -> int:
-    """Append frames to the partition files of this process. Returns how many."""
+    """Append frames to the partition files of this process. Returns how many resources they hold."""
     parts: dict[int, list[bytes]] = {}
     count = 0
     for frame in frames:
-        parts.setdefault(place_of(rank(frame.patient), bits), []).append(_packed(frame))
-        count += 1
+        parts.setdefault(place_of(rank(frame.patient), bits), []).extend(_packed(frame))
+        count += frame.resources
     for part, written in parts.items():
         place = folder / f"{part:0{(bits + 3) // 4}x}"
         place.mkdir(parents=True, exist_ok=True)
@@ -208,10 +279,9 @@ def spill(frames: Iterable[Frame], folder: Path, bits: int) -> int:
     return count
 
 
-def _packed(frame: Frame) -> bytes:
-    patient, kind = frame.patient.encode(), frame.kind.encode()
-    head = _HEAD.pack(len(patient), len(kind), frame.plain, frame.file, frame.offset, len(frame.body))
-    return b"".join((head, patient, kind, frame.body))
+def _packed(frame: Frame) -> tuple[bytes, bytes, bytes]:
+    patient = frame.patient.encode()
+    return _HEAD.pack(len(patient), *frame[1:6], len(frame.body)), patient, frame.body
 
 
 def partitions(folder: Path) -> list[Path]:
@@ -224,9 +294,9 @@ def frames_of(partition: Path) -> Iterator[Frame]:
     for path in sorted(partition.glob("*.frames")):
         with path.open("rb", buffering=1 << 20) as file:
             while head := file.read(_HEAD.size):
-                patient, kind, plain, number, offset, length = _HEAD.unpack(head)
-                name, type_name = file.read(patient).decode(), file.read(kind).decode()
-                yield Frame(name, type_name, bool(plain), number, offset, file.read(length))
+                name, is_patient, plain, resources, number, offset, length = _HEAD.unpack(head)
+                patient = file.read(name).decode()
+                yield Frame(patient, is_patient, plain, resources, number, offset, file.read(length))
 
 
 @dataclass(slots=True)

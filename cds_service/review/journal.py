@@ -190,15 +190,18 @@ class Journal:
             os.fsync(marks.fileno())
         self._last = time.monotonic()
 
-    def publish(self) -> Tally:
-        """The outputs are complete: move them to where they are looked for. Says what was counted."""
+    def whole(self) -> Tally:
+        """What was counted, when results and errors are complete. Raises ReviewError when they are not."""
         mark = self.last_mark()
         if mark is None or mark.stage != "done":
             raise ReviewError("the review is not complete")
-        for name in (RESULTS, ERRORS):
-            if (self.folder / name).exists():  # not when an earlier attempt was interrupted between the two
-                (self.folder / name).replace(self._out / name)
         return _tally(mark)
+
+    def publish(self, names: Iterable[str]) -> None:
+        """Move the outputs, in this order, to where they are looked for."""
+        for name in names:
+            if (self.folder / name).exists():  # not when an earlier attempt was interrupted between two
+                (self.folder / name).replace(self._out / name)
 
     def clear(self) -> None:
         shutil.rmtree(self.folder)

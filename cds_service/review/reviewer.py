@@ -21,10 +21,11 @@ from cds_service.knowledge.reading import Reading
 from cds_service.response.cards import Issuer, Recipient, write_cards
 from cds_service.review.faults import Reviewed, Trouble
 from cds_service.review.rows import Row, person, row
-from cds_service.review.sieve import Sieve
-from cds_service.review.sources import Record, Source
+from cds_service.review.sieve import Sieve, says_too_much
+from cds_service.review.sources import Record, Source, is_no_resource
 
 ANY_TYPE = "any"  # in place of a resource type
+_MUCH = 1_000_000  # bytes of a chart; what the whole reading may refuse is longer
 _NEWLINE = orjson.OPT_APPEND_NEWLINE
 # Cards of a review are read and compared, never answered: their uuids are left out, so any secret will do.
 _ISSUER_SECRET = b"cards of a review are not issued"
@@ -40,18 +41,23 @@ class Terms:
 
 
 class Frame(NamedTuple):
-    """One resource of an export on its way to its patient.
+    """Resources of an export on their way to their patient: one, or all the plain ones of a file in one unit.
 
-    ``body`` is empty for a type that the reasoning does not read: it only says that the patient is there.
-    ``plain``: the sieve found it readable and without a word of twitching.
+    ``plain``: the sieve found them readable and without a word of twitching. ``body``: each on a line; nothing of
+    the types that the reasoning does not read, which only say that the patient is there.
     """
 
     patient: str  # the id
-    kind: str
+    is_patient: bool  # the Patient, alone
     plain: bool
+    resources: int  # how many
     file: int  # number of the source
-    offset: int
+    offset: int  # of the first
     body: bytes
+
+    @property
+    def lines(self) -> list[bytes]:
+        return self.body.split(b"\n")[:-1]
 
 
 Medications = Callable[[Iterable[str]], Iterable[bytes]]  # ids -> the Medication resources that have them
@@ -66,11 +72,13 @@ class Reviewer:
         self.sieve = Sieve(reading)
         self._quiet: dict[tuple[str, ...], Row] = {}
 
-    def bundle(self, record: Record, source: Source) -> Reviewed:
-        """A Bundle of one patient's record."""
+    def bundle(self, record: Record, source: Source) -> Reviewed | Trouble:
+        """A Bundle of one patient's record. A file of something else than FHIR is a Trouble, and nobody's."""
         patient = self.sieve.quiet_patient(record.body)
         if patient is not None:
             return self._reviewed(patient.id, source, record.offset, self._quiet_row(patient, source))
+        if not source.by_line and is_no_resource(record.body):
+            return Trouble("file", source.name, 0, "this is no FHIR resource", "give Bundles, and leave it out")
         return self._tried("", source, record.offset, lambda: self._open_bundle(record, source))
 
     def group(
@@ -81,14 +89,15 @@ class Reviewer:
         ``damaged``: types of which something in the export could not be read. It may have been this patient's,
         so the queries for them count as cut short: silence proves nothing, and the line says so.
         """
-        people = sorted((f for f in frames if f.kind == "Patient"), key=lambda f: (f.file, f.offset))
+        count = sum(frame.resources for frame in frames)
+        people = sorted((f for f in frames if f.is_patient), key=lambda f: (f.file, f.offset))
         if not people:
             first = min(frames, key=lambda f: (f.file, f.offset))
-            reason = f"there is no Patient for these {len(frames)} resources, of which this is the first"
+            reason = f"there is no Patient for these {count} resources, of which this is the first"
             return self._in_error(patient, self._sources[first.file], first.offset, reason, "export Patient as well")
         home = self._sources[people[0].file]
         if not people[0].body:
-            reason = f"the {len(frames)} resources of this patient together are longer than a record may be"
+            reason = f"the {count} resources of this patient together are longer than a record may be"
             return self._in_error(patient, home, people[0].offset, reason, "raise --max-record-mb if it is meant")
         twins = self._twins(people)
         if any(not twin for twin in twins.values()):
@@ -140,21 +149,28 @@ class Reviewer:
     def _open_group(
         self, patient: str, frames: list[Frame], home: Source, medications: Medications, damaged: tuple[str, ...]
     ) -> Reviewed:
-        offset = min(f.offset for f in frames if f.kind == "Patient" and f.file == home.number)
-        if all(frame.plain for frame in frames):
-            born = next(frame for frame in frames if frame.kind == "Patient")
-            quiet = self.sieve.quiet_patient(b'{"resourceType":"Bundle","entry":[{"resource":' + born.body + b"}]}")
-            if quiet is not None:
-                return self._reviewed(quiet.id, home, offset, self._quiet_row(quiet, home, damaged))
+        offset = min(f.offset for f in frames if f.is_patient and f.file == home.number)
+        quiet = self._quiet_in(frames)
+        if quiet is not None:
+            return self._reviewed(quiet.id, home, offset, self._quiet_row(quiet, home, damaged))
         # Sorted, so that the scatter of resources over files and lines never changes an answer.
-        bodies = sorted(frame.body for frame in frames if frame.body and frame.kind != "Patient")
-        bodies.insert(0, min(frame.body for frame in frames if frame.kind == "Patient"))
+        bodies = sorted(line for frame in frames if not frame.is_patient for line in frame.lines)
+        bodies.insert(0, min(line for frame in frames if frame.is_patient for line in frame.lines))
         resources = [orjson.loads(body) for body in bodies]
         wanted = sorted({name for raw in resources for name in _medication_of(raw)})
         resources += [orjson.loads(body) for body in medications(wanted)] if wanted else []
         found = whole_record({"resourceType": "Bundle", "entry": [{"resource": raw} for raw in resources]})
         _cut_short(found, damaged)
         return self._assessed(ChartSource(found, patient), home, offset)
+
+    def _quiet_in(self, frames: list[Frame]) -> Patient | None:
+        """The patient when all of this is plain and the whole reading would not refuse it."""
+        if not all(frame.plain for frame in frames):
+            return None
+        size = sum(len(frame.body) for frame in frames)
+        if size > _MUCH and says_too_much((line for frame in frames for line in frame.lines), size):
+            return None
+        return self.sieve.charted(next(frame.body for frame in frames if frame.is_patient))
 
     def _assessed(self, chart: ChartSource, source: Source, offset: int) -> Reviewed:
         outcome = assess(chart, self._knowledge, self._reading, self._terms.today, self._terms.policy)

@@ -26,8 +26,7 @@ from cds_service.review.reviewer import ANY_TYPE, Terms
 from cds_service.review.sources import Found, Source, find_sources, plan
 from cds_service.review.workers import Crew, Job, Portion
 
-MANIFEST = "run.json"
-_SORT_BYTES = 24_000_000  # a larger unit: each leaves a piece in every partition
+MANIFEST, TABLE, REPORT = "run.json", "results.parquet", "report.html"
 _SHARE = 4  # of a worker's memory, what it may hold of a partition at once
 
 
@@ -60,7 +59,8 @@ class Progress(Protocol):
 def review(order: Order, progress: Progress) -> Tally:
     """Review everything and write DIR. Raises ReviewError; what is done by then can be continued.
 
-    The outputs appear under their names only when the review is complete and everything adds up.
+    The outputs appear under their names only when the review is complete, all of them are whole and everything
+    adds up. Until then nobody else can write there.
     """
     content = ContentText.of(order.content)
     found = find_sources(order.inputs, order.out)
@@ -92,11 +92,29 @@ def _carried_out(
     if mark is None or mark.stage != "done":
         with journal:
             _work_through(order, content, found, journal, progress, mark)
-    tally = journal.publish()
-    _recount(order.out, tally)
-    _write(order.out / MANIFEST, _manifest(asked, content, tally, found.sources, found.left_out))
+    tally = journal.whole()
+    if not (journal.folder / MANIFEST).exists():
+        _recount(journal.folder, tally)
+        manifest = _manifest(asked, content, tally, found)
+        progress.stage("Writing the report", 1)
+        _make_readable(journal.folder, manifest)
+        _write(journal.folder / MANIFEST, manifest)  # the last: with it everything is whole
+        progress.step(1, 0)
+    journal.publish((RESULTS, ERRORS, TABLE, REPORT, MANIFEST))
     journal.clear()
     return tally
+
+
+def _make_readable(folder: Path, manifest: dict[str, Any]) -> None:
+    """The table and the report, from the written lines."""
+    # Imported when all workers are gone: none of them needs the memory.
+    from cds_service.review.report import page
+    from cds_service.review.summary import summarise
+    from cds_service.review.table import through_table
+
+    rows = through_table(rows_of(folder), folder / TABLE)
+    summary = summarise(rows, errors_of(folder), manifest["dictionary"]["analytes"])
+    (folder / REPORT).write_text(page(summary, manifest), encoding="utf-8")
 
 
 def _work_through(
@@ -181,7 +199,7 @@ class _Work:
         """The first pass over an export. It is done again from its start if it is interrupted."""
         spill = _fresh_folder(self.journal.folder)
         self.journal.mark("sort", 0, now=True)
-        units = list(plan(self.exports, "resources", _SORT_BYTES))
+        units = list(plan(self.exports, "resources"))
         self.progress.stage("Finding each patient's resources", sum(unit.size for unit in units))
         tally, shelf = self.journal.tally, Shelf(spill / "medications.sqlite")
         for unit, (found, count) in zip(units, crew.ask("sort", ((u, spill, self.bits) for u in units)), strict=True):
@@ -301,29 +319,28 @@ def _require_that_it_adds_up(tally: Tally, limit: int | None) -> None:
         )
 
 
-def _recount(out: Path, tally: Tally) -> None:
+def _recount(folder: Path, tally: Tally) -> None:
     """The same from the written files, line by line."""
-    with (out / RESULTS).open("rb") as lines:
+    with (folder / RESULTS).open("rb") as lines:
         assessed = sum(1 for _ in lines)
-    with (out / ERRORS).open("rb") as lines:
+    with (folder / ERRORS).open("rb") as lines:
         scopes = Counter(orjson.loads(line)["scope"] for line in lines)
     if (assessed, scopes["patient"]) != (tally.assessed, tally.in_error):
-        raise ReviewError(f"the files in {out} do not hold what was counted: is the disk full?")
+        raise ReviewError(f"the files in {folder} do not hold what was counted: is the disk full?")
 
 
-def _manifest(
-    asked: dict[str, Any], content: ContentText, tally: Tally, sources: list[Source], left_out: list[str]
-) -> dict[str, Any]:
+def _manifest(asked: dict[str, Any], content: ContentText, tally: Tally, found: Found) -> dict[str, Any]:
     knowledge, _ = compiled(content)
     return {
         **asked,
         "content": knowledge.version,
         "content_status": "draft, not clinically approved",
         "tally": asdict(tally),
-        "sources": dict(sorted(Counter(source.label for source in sources).items())),
-        "bytes": sum(source.size for source in sources),
-        "left_out": left_out[:1000],
-        "left_out_count": len(left_out),
+        "sources": dict(sorted(Counter(source.label for source in found.sources).items())),
+        "bytes": sum(source.size for source in found.sources),
+        "export_manifests": found.manifests[:1000],
+        "left_out": found.left_out[:1000],
+        "left_out_count": len(found.left_out),
         "dictionary": dictionary(knowledge),
     }
 

@@ -6,27 +6,34 @@ sure, ``assess`` would find a closed gate and no gap, and its answer is known; e
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from cds_service.clinical.chart import Patient
-from cds_service.errors import RequestError, UnreadableError
-from cds_service.intake.glance import GATE_KINDS, UNUSUAL, Bundle, Glance, Resource, is_utf8, owner_in
-from cds_service.intake.prefetch import MOST_RESOURCES, Prefetched
-from cds_service.intake.read import Reader
+from cds_service.clinical import chart
+from cds_service.errors import UnreadableError
+from cds_service.intake.glance import (
+    GATE_TYPES,
+    Bundle,
+    Glance,
+    Patient,
+    Resource,
+    has_too_many_words,
+    is_utf8,
+    owner_in,
+)
+from cds_service.intake.prefetch import MOST_RESOURCES
+from cds_service.intake.read import _read_patient
 from cds_service.intake.resources import READERS
 from cds_service.intake.shape import id_of
 from cds_service.knowledge.reading import Reading
 
 READ_KINDS = frozenset(READERS) | {"Patient"}
-_ANY_DAY = date.min  # the patient alone reads the same on every day
 _MOST_REMEMBERED = 50_000
-_UNDER_WAY = b'"in-progress"'  # such a visit says which one the chart is opened in
 
 _bundle = msgspec.json.Decoder(Bundle)
-_resource = msgspec.json.Decoder(Resource)
+_resource: msgspec.json.Decoder[Resource] = msgspec.json.Decoder(Resource)
 
 
 class Sieved(NamedTuple):
@@ -42,38 +49,55 @@ class Sieve:
     """The sieve of one content, for one process."""
 
     def __init__(self, reading: Reading) -> None:
-        self._reading = reading
         self._glance = Glance(reading, _MOST_REMEMBERED)
 
-    def quiet_patient(self, body: bytes) -> Patient | None:
+    def quiet_patient(self, body: bytes) -> chart.Patient | None:
         """The patient of a Bundle that is surely quiet; None: look."""
         if not is_utf8(body):
             return None
         try:
             bundle = _bundle.decode(body)
-            entries = [entry for entry in bundle.entry or () if entry.resource is not None]
-            people = [entry for entry in entries if entry.resource and entry.resource.resourceType == "Patient"]
+            entries = bundle.entry or ()
+            people = [(entry.resource, entry.fullUrl) for entry in entries if isinstance(entry.resource, Patient)]
             if not bundle.is_whole or len(people) != 1 or len(entries) > MOST_RESOURCES:
                 return None
-            patient = people[0].resource
-            if patient is None or not patient.id:
+            patient, url = people[0]
+            names = {patient.id or "", id_of(url or "")} - {""}
+            resources = [entry.resource for entry in entries]
+            if not patient.id or has_too_many_words(resources, len(body)):
                 return None
-            names = {patient.id, id_of(people[0].fullUrl or "")} - {""}
-            ours = {f"{kind}{name}" for name in names for kind in ("urn:uuid:", "Patient/")}
-            resources = (entry.resource for entry in entries if entry.resource)
-            if not all(self._is_quiet(resource, ours) for resource in resources):
+            if not self._glance.are_plain(resources, names):
                 return None
         except (msgspec.DecodeError, RecursionError):
             return None
-        return read_patient(patient, self._reading)
+        return _as_charted(patient)
 
-    def _is_quiet(self, resource: Resource, ours: set[str]) -> bool:
-        if resource.resourceType not in GATE_KINDS:
-            return resource.resourceType not in UNUSUAL
-        return self._is_plain(resource) and owner_in(resource.subject) in ours
+    def charted(self, body: bytes) -> chart.Patient | None:
+        """A Patient alone, as a chart tells of them; None: look."""
+        try:
+            patient = _resource.decode(body)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        return _as_charted(patient) if isinstance(patient, Patient) and patient.id else None
 
-    def _is_plain(self, resource: Resource) -> bool:
-        return bytes(resource.status) != _UNDER_WAY and self._glance.is_plain(resource)
+    def plain_among(self, lines: Sequence[bytes]) -> list[Resource | None]:
+        """Of many lines of an export in UTF-8, each resource that is plain; None: sift it alone."""
+        return self._plain_among([_read(line) for line in lines])
+
+    def _plain_among(self, resources: list[Resource | None]) -> list[Resource | None]:
+        # Nearly always all of them are; where one is not, it is found by halves.
+        if self._are_plain(resources):
+            return resources
+        if len(resources) == 1:
+            return [None]
+        half = len(resources) // 2
+        return self._plain_among(resources[:half]) + self._plain_among(resources[half:])
+
+    def _are_plain(self, resources: Sequence[Resource | None]) -> bool:
+        try:
+            return self._glance.cannot_open_the_gate(resources)
+        except msgspec.ValidationError:
+            return False
 
     def sift(self, body: bytes) -> Sieved:
         """One resource of an export. Raises ValueError for what is no JSON object with a resourceType, in UTF-8."""
@@ -81,28 +105,39 @@ class Sieve:
             raise ValueError("not in UTF-8")
         try:
             resource = _resource.decode(body)
-            kind = resource.resourceType
-            if kind is None or kind == "Appointment":
+            owner = owner_in(resource.subject)
+            if type(resource).__name__ == "Appointment" or (not owner and type(resource) in GATE_TYPES):
                 return _loosely(body)
-            owner = owner_in(resource.subject) or owner_in(resource.patient)
-            plain = kind not in UNUSUAL if kind not in GATE_KINDS else bool(owner) and self._is_plain(resource)
+            owner = owner or owner_in(resource.patient)
         except msgspec.ValidationError:
             return _loosely(body)
         except RecursionError:
             raise msgspec.DecodeError("nested too deeply") from None
-        return Sieved(kind, resource.id or "", (owner,) if owner else (), plain)
+        identity = getattr(resource, "id", None) or ""
+        owners = (owner,) if owner else ()
+        return Sieved(type(resource).__name__, identity, owners, self._are_plain((resource,)))
 
 
-def read_patient(patient: Resource, reading: Reading) -> Patient | None:
-    """The patient as intake reads one; None when it cannot."""
-    known = ("id", "birthDate", "gender", "deceasedBoolean", "deceasedDateTime")
+def _read(line: bytes) -> Resource | None:
+    try:
+        return _resource.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def says_too_much(lines: Iterable[bytes], size: int) -> bool:
+    """Whether the whole reading may refuse these resources for their number or for the length of the problems."""
+    found = list(lines)
+    return len(found) > MOST_RESOURCES or has_too_many_words(map(_read, found), size)
+
+
+def _as_charted(patient: Patient) -> chart.Patient | None:
+    """The patient as intake reads one, as far as a line tells; None when it cannot."""
+    known = ("birthDate", "gender", "deceasedBoolean", "deceasedDateTime")
     raw = {name: value for name in known if (value := getattr(patient, name)) is not None}
     try:
-        if bytes(patient.extension):
-            raw["extension"] = msgspec.json.decode(patient.extension)
-        found = Prefetched(resources={"Patient": [{"resourceType": "Patient", **raw}]})
-        return Reader(found, patient.id or "", "", reading, _ANY_DAY).patient
-    except (RequestError, UnreadableError, RecursionError):
+        return _read_patient(raw, patient.id or "")
+    except UnreadableError:
         return None
 
 
@@ -129,4 +164,4 @@ def _loosely(body: bytes) -> Sieved:
     owners = [reference for reference in references if isinstance(reference, str) and reference]
     several = raw.resourceType == "Appointment"
     identity = raw.id if isinstance(raw.id, str) else ""
-    return Sieved(raw.resourceType, identity, tuple(owners if several else owners[:1]), plain=False)
+    return Sieved(raw.resourceType, identity, tuple(owners if several else owners[:1]), plain=several)

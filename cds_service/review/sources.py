@@ -18,17 +18,22 @@ import msgspec
 
 from cds_service.review.faults import Trouble
 
-UNIT_BYTES = 4_000_000
+Kind = Literal["bundles", "resources"]
+
+# Of an export a larger one: it leaves a piece in every partition. The same everywhere, for a fault may be told by
+# what stands before it in its unit.
+_UNIT_BYTES: dict[Kind, int] = {"bundles": 4_000_000, "resources": 24_000_000}
 _FILES_PER_UNIT = 64
-_CHUNK = 1_000_000
+_CHUNK = 262_144  # memory for a larger one is had from the system anew each time, which takes longer than reading
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _ENDINGS = (*_LINES, ".json", ".json.gz")
 _HEAD = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
 _HEAD_BYTES = 65_536
+# The keys that a manifest of the Bulk Data Access IG may begin with; it has no resourceType.
+_MANIFEST = re.compile(rb'\s*\{\s*"(?:transactionTime|request|requiresAccessToken|output\w*|deleted|error|extension)"')
+_LONGEST_MANIFEST = 50_000_000
 _GZIP = 31  # zlib's name for "a gzip stream with its header"
-
-Kind = Literal["bundles", "resources"]
 
 
 class Record(NamedTuple):
@@ -76,7 +81,17 @@ class _Head(msgspec.Struct):
     resourceType: str = ""
 
 
+class _Output(msgspec.Struct):
+    type: str = ""
+    url: str = ""
+
+
+class _Manifest(_Head, kw_only=True):
+    output: list[_Output]
+
+
 _head = msgspec.json.Decoder(_Head)
+_manifest = msgspec.json.Decoder(_Manifest)
 
 
 @dataclass(slots=True)
@@ -84,6 +99,7 @@ class Found:
     """What the inputs hold: files to read, names of files left out, and what nobody can read."""
 
     sources: list[Source] = field(default_factory=list)
+    manifests: list[str] = field(default_factory=list)  # what a server wrote about an export, and is no record
     left_out: list[str] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
 
@@ -95,7 +111,7 @@ def find_sources(inputs: Iterable[Path], out: Path | None = None) -> Found:
     A file that is named itself is read whatever it is called. Inputs of one name are told apart by their place.
     """
     found = Found()
-    seen: set[Path] = set()
+    seen: set[str] = set()
     roots = [given.resolve() for given in inputs]
     shared = Counter(root.name for root in dict.fromkeys(roots))
     for place, root in enumerate(roots, 1):
@@ -105,13 +121,17 @@ def find_sources(inputs: Iterable[Path], out: Path | None = None) -> Found:
             found.troubles.append(Trouble("file", _named(path, root, begin), 0, reason, _REMEDIES.get(reason, "")))
         for path in files:
             name = _named(path, root, begin)
-            if path in seen or (root.is_dir() and not path.name.lower().endswith(_ENDINGS)):
+            real = os.path.realpath(path)  # a file and a link to it are read once
+            if real in seen or (root.is_dir() and not path.name.lower().endswith(_ENDINGS)):
                 found.left_out.append(name)
                 continue
-            seen.add(path)
+            seen.add(real)
             try:
                 if not path.is_file():
                     found.troubles.append(Trouble("file", name, 0, _NO_FILE, _REMEDIES[_NO_FILE]))
+                    continue
+                if _is_manifest(path):
+                    found.manifests.append(name)
                     continue
                 found.sources.append(_source(len(found.sources), path, name))
             except OSError as error:
@@ -152,6 +172,19 @@ def is_review(folder: Path) -> bool:
     except (OSError, msgspec.DecodeError, RecursionError):
         return False
     return isinstance(said, dict) and {"content_hash", "files_hash", "tally"} <= said.keys()
+
+
+def _is_manifest(path: Path) -> bool:
+    """Whether a file is the manifest of a bulk export: which files the server made, and no record."""
+    if not path.name.lower().endswith(".json") or path.stat().st_size > _LONGEST_MANIFEST:
+        return False
+    if not _MANIFEST.match(_beginning(path, 1_000).removeprefix(_BYTE_ORDER_MARK)):
+        return False
+    try:
+        manifest = _manifest.decode(path.read_bytes().removeprefix(_BYTE_ORDER_MARK))
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return not manifest.resourceType and all(file.url and file.type for file in manifest.output)
 
 
 def _named(path: Path, root: Path, begin: str) -> str:
@@ -196,17 +229,28 @@ def _kind(text: bytes) -> str:
         return ""
 
 
-def _beginning(path: Path) -> bytes:
+def is_no_resource(body: bytes) -> bool:
+    """Whether a document is JSON, as far as it can be told, and no FHIR resource."""
+    try:
+        return not _head.decode(body).resourceType
+    except msgspec.ValidationError:
+        return True
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
+def _beginning(path: Path, length: int = _HEAD_BYTES) -> bytes:
     try:
         with path.open("rb") as file:
-            raw = file.read(_HEAD_BYTES)
-        return zlib.decompressobj(_GZIP).decompress(raw, _HEAD_BYTES) if path.name.endswith(".gz") else raw
+            raw = file.read(length)
+        return zlib.decompressobj(_GZIP).decompress(raw, length) if path.name.endswith(".gz") else raw
     except (OSError, zlib.error):
         return b""
 
 
-def plan(sources: Iterable[Source], kind: Kind, length: int = UNIT_BYTES) -> Iterator[Unit]:
-    """Units of about ``length`` bytes: small files together, long ones cut. A gzip file is never cut."""
+def plan(sources: Iterable[Source], kind: Kind) -> Iterator[Unit]:
+    """Units of about the same length: small files together, long ones cut. A gzip file is never cut."""
+    length = _UNIT_BYTES[kind]
     number, size, waiting = 0, 0, list[Span]()
     for source in sources:
         if source.kind != kind:
@@ -231,16 +275,38 @@ def _cut(source: Source, length: int) -> Iterator[tuple[Span, int]]:
 
 
 def records(span: Span, longest: int) -> Iterator[Record | Trouble]:
-    """The records that begin in a span. What cannot be read is a Trouble, and reading goes on behind it.
+    """The records that begin in a span. What cannot be read is a Trouble, and reading goes on behind it."""
+    for some in stretches(span, longest):
+        if isinstance(some, Trouble):
+            yield some
+        else:
+            yield from each(some, span, longest)
+
+
+def each(stretch: Record, span: Span, longest: int) -> Iterator[Record | Trouble]:
+    """The records of a stretch, without blank lines.
 
     A byte-order mark at the beginning of a file is no part of its first record; offsets count it.
     """
-    by_line = span.source.by_line
-    for one in _lines(_chunks(span), span, longest) if by_line else _whole(span, longest):
-        if isinstance(one, Record) and one.offset == 0:
-            one = one._replace(body=one.body.removeprefix(_BYTE_ORDER_MARK))
-        if not by_line or isinstance(one, Trouble) or one.body.strip():
-            yield one
+    if not span.source.by_line:
+        yield stretch._replace(body=stretch.body.removeprefix(_BYTE_ORDER_MARK))
+        return
+    text, at = stretch.body, 0
+    while at < len(text):
+        end = text.find(b"\n", at)  # much faster on long lines than split, which looks at each byte
+        end = end if end >= 0 else len(text)
+        offset, line = stretch.offset + at, text[at:end]
+        body = line.removeprefix(_BYTE_ORDER_MARK) if offset == 0 else line
+        if len(line) > longest:
+            yield _too_long(span, offset, longest)
+        elif body and not body.isspace():
+            yield Record(offset, body)
+        at = end + 1
+
+
+def stretches(span: Span, longest: int) -> Iterator[Record | Trouble]:
+    """The same, but whole lines that were read together come together; a file that is one record comes whole."""
+    return _lines(_chunks(span), span, longest) if span.source.by_line else _whole(span, longest)
 
 
 def _whole(span: Span, longest: int) -> Iterator[Record | Trouble]:
@@ -259,45 +325,54 @@ def _whole(span: Span, longest: int) -> Iterator[Record | Trouble]:
 
 
 def _lines(chunks: Iterator[bytes | Trouble], span: Span, longest: int) -> Iterator[Record | Trouble]:
-    """Lines with their offsets, holding at most ``longest`` bytes of one."""
-    offset = position = max(0, span.start - 1)
+    """Stretches of whole lines. Of a line that goes on in the next chunk at most ``longest`` bytes are held."""
+    begins = position = max(0, span.start - 1)  # of the line that is under way, and of the chunk
     held: list[bytes] = []
     length = 0
     skipping = span.start > 0  # the line that began before this span belongs to the one before
     for chunk in chunks:
         if isinstance(chunk, Trouble):
-            if length or held:
-                yield _trouble(span, offset, "the line is cut off where the file breaks")
+            if length:
+                yield _trouble(span, begins, "the line is cut off where the file breaks")
             yield chunk._replace(offset=position)
             return
-        *whole, rest = chunk.split(b"\n")
-        for piece in whole:
-            end = position + len(piece) + 1
-            if skipping:
-                skipping = False
-            elif length + len(piece) > longest:
-                yield _too_long(span, offset, longest)
-            else:
-                yield Record(offset, b"".join((*held, piece)) if held else piece)
-            held, length, offset, position = [], 0, end, end
-            if span.end is not None and offset >= span.end:
-                return
-        position += len(rest)
-        if skipping:
-            if span.end is not None and position >= span.end:
-                return
-            continue
-        length += len(rest)
-        if length > longest:
-            held = []  # named when its end is found; its beginning need not be kept
-        elif rest:
-            held.append(rest)
+        at, stop = 0, _end_of_lines(chunk, position, span.end)
+        if stop and (skipping or length):
+            at = chunk.find(b"\n") + 1
+            if not skipping:
+                whole = length + at - 1 <= longest
+                yield Record(begins, b"".join((*held, chunk[:at]))) if whole else _too_long(span, begins, longest)
+            held, length, skipping, begins = [], 0, False, position + at
+        if at < stop and not _is_behind(begins, span):
+            yield Record(begins, chunk[at:stop])
+            begins = position + stop
+        position += len(chunk)
+        if _is_behind(position if skipping else begins, span):
+            return
+        if not skipping:
+            length += len(chunk) - stop
+            if length > longest:
+                held = []  # named when its end is found; its beginning need not be kept
+            elif stop < len(chunk):
+                held.append(chunk[stop:])
     if position == 0:
         yield Trouble(
             "file", span.source.name, 0, "the file is empty", "export or copy the file again, or leave it out"
         )
-    if length and not skipping:
-        yield _too_long(span, offset, longest) if length > longest else Record(offset, b"".join(held))
+    if length:
+        yield _too_long(span, begins, longest) if length > longest else Record(begins, b"".join(held))
+
+
+def _end_of_lines(chunk: bytes, position: int, end: int | None) -> int:
+    """Where the last whole line of a chunk ends, or the last one that begins before ``end``; 0: nowhere in it."""
+    stop = chunk.rfind(b"\n") + 1
+    if end is not None and position + stop > end:
+        stop = chunk.find(b"\n", max(0, end - 1 - position)) + 1
+    return stop
+
+
+def _is_behind(place: int, span: Span) -> bool:
+    return span.end is not None and place >= span.end
 
 
 def _chunks(span: Span) -> Iterator[bytes | Trouble]:

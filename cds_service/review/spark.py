@@ -187,9 +187,9 @@ def _sort_unit(broadcast: Any, unit: Unit) -> Iterator[Frame | Trouble | Medicat
     yield from done.troubles
     yield from (Medication(*one) for one in done.medications)
     yield from done.frames
-    yield Counted(
-        lines=done.lines, frames=len(done.frames), set_aside=dict(done.set_aside), damaged=tuple(done.damaged)
-    )
+    count = sum(frame.resources for frame in done.frames)
+    aside = dict(done.set_aside)
+    yield Counted(lines=done.lines, frames=count, set_aside=aside, damaged=tuple(done.damaged))
 
 
 def _is_aside(one: Any) -> bool:
@@ -214,7 +214,7 @@ def _review_partition(
         gathered = Gathered()
         for _, frame in pairs:
             gathered.add(frame, desk.job.longest)
-        taken += len(gathered.frames)
+        taken += sum(frame.resources for frame in gathered.frames)
         patients += 1
         yield desk.reviewer.group(patient, gathered.frames, lambda ids: [shelf[i] for i in ids if i in shelf], damaged)
     yield Counted(taken=taken, gathered=patients)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,15 @@ SCHEMA = pa.schema(
 _MAPS = ("ladder", "facts", "labs")
 
 
-def write_table(rows: Iterable[Row], file: Path) -> None:
-    """Write all rows; the written cards of ``--cards`` stay in results.ndjson alone."""
+def through_table(rows: Iterable[Row], file: Path) -> Iterator[Row]:
+    """Write all rows into the file as they pass; the written cards of ``--cards`` stay in results.ndjson alone.
+
+    The file is whole when the last row has been taken. A row that has passed must not be kept.
+    """
     left = iter(rows)
     with parquet.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
         while some := list(islice(left, _ROWS)):
+            yield from some
             for row in some:
                 row |= {name: list(row[name].items()) for name in _MAPS}
             writer.write_table(pa.Table.from_pylist(some, SCHEMA))

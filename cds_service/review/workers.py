@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cds_service import fhir
 from cds_service.review.content import ContentText, compiled
 from cds_service.review.faults import Reviewed, Trouble
 from cds_service.review.grouping import Shelf, Sorted, groups, sort_unit, spill
@@ -53,18 +54,16 @@ class Desk:
 
     def bundles(self, unit: Unit) -> Portion:
         done = Portion([], [])
-        count = 0
         for span in unit.spans:
             for record in records(span, self.job.longest):
-                if isinstance(record, Trouble) and record.scope == "file":
-                    done.troubles.append(record)
-                    continue
-                count += 1
-                if isinstance(record, Trouble):
-                    done.reviewed.append(Reviewed("", record.file, record.offset, b"", (record,)))
+                found = record if isinstance(record, Trouble) else self.reviewer.bundle(record, span.source)
+                if isinstance(found, Reviewed):
+                    done.reviewed.append(found)
+                elif found.scope == "file":
+                    done.troubles.append(found)
                 else:
-                    done.reviewed.append(self.reviewer.bundle(record, span.source))
-        return done._replace(records=count)
+                    done.reviewed.append(Reviewed("", found.file, found.offset, b"", (found,)))
+        return done._replace(records=len(done.reviewed))
 
     def sort(self, unit: Unit, folder: Path, bits: int) -> tuple[Sorted, int]:
         done = sort_unit(unit, self.reviewer.sieve, self.job.longest)
@@ -77,7 +76,7 @@ class Desk:
         done = Portion([], [])
         taken = gathered = 0
         for patient, frames in groups(partition, self.job.memory, self.job.longest, bits):
-            taken += len(frames)
+            taken += sum(frame.resources for frame in frames)
             gathered += 1
             done.reviewed.append(self.reviewer.group(patient, frames, medications.get, damaged))
         medications.close()
@@ -112,7 +111,8 @@ class Crew:
     """Worker processes. Answers come in the order of the questions, whoever is quicker."""
 
     def __init__(self, job: Job, workers: int) -> None:
-        compiled(job.content)  # compiled before they are forked, they share it
+        compiled(job.content)  # compiled before they are forked, they share it; and so the models of what cards cite
+        fhir.preload("Condition", "Observation")
         gc.collect()
         gc.freeze()  # the content is no garbage: looking through it at each collection would also end the sharing
         self._window = workers * _AHEAD

@@ -50,7 +50,7 @@ def reviewed(tmp_path: Path) -> Callable[..., Path]:
 
     def run(*inputs: Path, name: str = "out", **options: Any) -> Path:
         out = tmp_path / name
-        review(Order(tuple(inputs), out, TODAY, **({"workers": 2} | options)), Nobody())
+        review(Order(tuple(inputs), out, TODAY, **({"workers": 1} | options)), Nobody())
         return out
 
     return run

@@ -194,18 +194,37 @@ def test_empty_files_are_named(population: list[Simulated], reviewed: Callable[.
     add_up(out)
 
 
-WHOLE = {
-    "a manifest": (b'{"output":[{"type":"Patient"}\n,{"type":"Condition"}\n],"error":[]}', "no Bundle"),
-    "leading commas": (b'{"resourceType":"Bundle","entry":[{"resource":{}}\n, {"resource":{}}\n, {"x"\n', "no JSON"),
-}
+def test_a_document_is_not_taken_for_lines(reviewed: Callable[..., Path], tmp_path: Path) -> None:
+    body = b'{"resourceType":"Bundle","entry":[{"resource":{}}\n, {"resource":{}}\n, {"x"\n'
+    (tmp_path / "commas.json").write_bytes(body)
+    (trouble,) = troubles(reviewed(tmp_path / "commas.json"))
+    assert trouble["scope"] == "patient" and "no JSON" in trouble["reason"]
 
 
-@pytest.mark.parametrize("kind", WHOLE)
-def test_a_document_is_not_taken_for_lines(kind: str, reviewed: Callable[..., Path], tmp_path: Path) -> None:
-    body, reason = WHOLE[kind]
-    (tmp_path / "manifest.json").write_bytes(body)
-    (trouble,) = troubles(reviewed(tmp_path / "manifest.json"))
-    assert trouble["scope"] == "patient" and reason in trouble["reason"]
+def test_what_is_no_record_is_nobody(
+    population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The manifest that a server writes about an export is known; other JSON may have been meant, and is named."""
+    export = tmp_path / "export"
+    as_export(population[:2], export)
+    output = [{"type": "Patient", "url": "https://ehr.example.org/1", "count": 2}]
+    manifest = {"transactionTime": "2026-06-15T00:00:00Z", "request": "x", "output": output, "error": []}
+    (export / "manifest.json").write_bytes(MARK + orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+    for name, body in (
+        ("settings.json", b'{"output": "here"}'),
+        ("list.json", b"[1]"),
+        ("bad.json", b'{"output":[{"ty'),
+    ):
+        (export / name).write_bytes(body)
+    out = reviewed(export)
+    assert [(t["scope"], t["file"], t["reason"]) for t in troubles(out)] == [
+        ("patient", "export/bad.json", "the record is no JSON at line 1, column 16"),
+        ("file", "export/list.json", "this is no FHIR resource"),
+        ("file", "export/settings.json", "this is no FHIR resource"),
+    ]
+    assert read_manifest(out)["export_manifests"] == ["export/manifest.json"]
+    assert len(rows(out)) == 2
+    add_up(out)
 
 
 def test_a_json_file_with_a_bundle_on_each_line_is_read_by_line(
@@ -271,6 +290,8 @@ def test_what_cannot_be_entered_is_named_and_makes_nothing_absent(
     (export / "linked").symlink_to(elsewhere, target_is_directory=True)
     (export / "gone.json").symlink_to(tmp_path / "nowhere.json")
     (export / "gone.txt").symlink_to(tmp_path / "nowhere.txt")
+    (export / "loop.json").symlink_to(export / "loop.json")
+    (export / "Twice.ndjson").symlink_to(export / "Patient.ndjson")
     os.mkfifo(export / "pipe.ndjson")
     refuse_folder("closed", monkeypatch)
     out = reviewed(export)
@@ -279,9 +300,11 @@ def test_what_cannot_be_entered_is_named_and_makes_nothing_absent(
         "export/closed": "the folder cannot be read: Permission denied",
         "export/linked": "this is a link to a folder, and links to folders are not followed",
         "export/gone.json": "this is no file: a broken link, a pipe or a device",
+        "export/loop.json": "this is no file: a broken link, a pipe or a device",
         "export/pipe.ndjson": "this is no file: a broken link, a pipe or a device",
     }
-    assert {t["scope"] for t in troubles(out)} == {"file"} and read_manifest(out)["tally"]["troubles"] == 4
+    assert {t["scope"] for t in troubles(out)} == {"file"} and read_manifest(out)["tally"]["troubles"] == 5
+    assert "export/Twice.ndjson" in read_manifest(out)["left_out"]
     for row in rows(out):
         assert "a part of the export could not be read" in {gap["reason"] for gap in row["gaps"]}
 
@@ -326,8 +349,11 @@ def test_what_a_review_has_written_is_no_input(
 # ---------------------------------------------------------------- lines and spans
 
 
-@pytest.mark.parametrize("length", [1, 7, 64, 1000])
-def test_every_line_is_in_exactly_one_span(length: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("length", "chunk"), [(1, 1000), (7, 1), (64, 5), (64, 1000), (1000, 30)])
+def test_every_line_is_in_exactly_one_span(
+    length: int, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cds_service.review.sources._CHUNK", chunk)
     body = b"".join(b"%d\n" % (10**n) for n in range(40)) + b"\n\n" + b"x" * 300 + b"\nlast"
     file = tmp_path / "some.ndjson"
     file.write_bytes(body)
@@ -351,7 +377,7 @@ def test_a_line_beyond_the_limit_is_passed_over(tmp_path: Path) -> None:
 
 
 def frame(number: int, **more: Any) -> Frame:
-    return Frame(f"p{number % 50}", "Condition", True, 1, number, b"x" * 100)._replace(**more)
+    return Frame(f"p{number % 50}", False, True, 1, 1, number, b"x" * 99 + b"\n")._replace(**more)
 
 
 @pytest.mark.parametrize("memory", [100, 3_000, 10**9])
@@ -367,6 +393,6 @@ def test_a_partition_that_does_not_fit_is_divided_and_keeps_its_order(memory: in
 
 
 def test_a_frame_comes_back_as_it_was(tmp_path: Path) -> None:
-    one = Frame("Ä/1", "Patient", False, 70_000, 2**40, b"\x00\xff")
+    one = Frame("Ä/1", True, False, 3, 70_000, 2**40, b"\x00\n\xff\n")
     spill([one], tmp_path, 2)
     assert [f for part in partitions(tmp_path) for f in frames_of(part)] == [one]

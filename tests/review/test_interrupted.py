@@ -176,6 +176,37 @@ def test_a_full_disk_is_said_and_the_review_goes_on_when_there_is_room(
     assert len((reviewed(many, limit=3, resume=True) / "results.ndjson").read_bytes().splitlines()) == 3
 
 
+def test_outputs_appear_when_all_of_them_are_whole(
+    many: Path, reviewed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then the folder is held, and what failed at the end is made again."""
+    monkeypatch.setattr("cds_service.review.journal._PATIENCE", 0)
+    out, publish = tmp_path / "out", Journal.publish
+
+    def full(*_: Any) -> None:
+        with pytest.raises(ReviewError, match="another review is writing here"):
+            Journal(out).hold()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def some(journal: Journal, names: tuple[str, ...]) -> None:
+        publish(journal, names[:2])
+        full()
+
+    with monkeypatch.context() as narrow:
+        narrow.setattr("cds_service.review.report.page", full)
+        with pytest.raises(ReviewError, match="make room"):
+            reviewed(many, limit=3)
+    assert [path.name for path in out.iterdir()] == ["unfinished"]
+    with monkeypatch.context() as narrow:
+        narrow.setattr(Journal, "publish", some)
+        with pytest.raises(ReviewError, match="make room"):
+            reviewed(many, limit=3, resume=True)
+    reviewed(many, limit=3, resume=True)
+    named = {"results.ndjson", "results.parquet", "errors.ndjson", "report.html", "run.json"}
+    assert {path.name for path in out.iterdir()} == named
+    assert len((out / "results.ndjson").read_bytes().splitlines()) == 3
+
+
 def test_a_folder_that_cannot_be_written_is_said(many: Path, reviewed: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ReviewError, match=r"Not a directory: .*out; give a folder"):

@@ -20,12 +20,11 @@ from cds_service.clinical.workup import ASKED_BY_NAME
 from cds_service.review.charts import Line, Piece, bars, histogram
 from cds_service.review.compare import Compared, FactChange
 from cds_service.review.report import page
-from cds_service.review.run import errors_of, read_manifest, rows_of
+from cds_service.review.run import Order, read_manifest, review, rows_of
 from cds_service.review.simulate import Simulated
 from cds_service.review.summary import Histogram, summarise
-from cds_service.review.table import write_table
-from tests.conftest import ROOT
-from tests.review.conftest import bundle, lines, rows
+from tests.conftest import ROOT, TODAY
+from tests.review.conftest import Nobody, bundle, lines, rows
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -44,19 +43,20 @@ class Tags(HTMLParser):
         self.attributes += attrs
 
 
-@pytest.fixture
-def run(population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def run(population: list[Simulated], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A review whose source has a name that would break out of a careless page, and one broken line."""
-    folder = tmp_path / HOSTILE.replace("/", "∕")
+    place = tmp_path_factory.mktemp("run")
+    folder = place / HOSTILE.replace("/", "∕")
     folder.mkdir()
     body = lines(*(bundle(one.resources) for one in population))
     (folder / "all.ndjson").write_bytes(body + b"{\n")
-    return reviewed(folder)
+    review(Order((folder,), place / "out", TODAY, workers=1), Nobody())
+    return place / "out"
 
 
 def report_of(run: Path) -> str:
-    manifest = read_manifest(run)
-    return page(summarise(rows_of(run), errors_of(run), manifest["dictionary"]["analytes"]), manifest)
+    return (run / "report.html").read_text("utf-8")
 
 
 def test_the_report_stands_alone_and_nothing_of_the_data_is_markup(run: Path) -> None:
@@ -166,9 +166,8 @@ def test_a_histogram_loses_no_value() -> None:
     assert (found.bins["critical"][0], found.bins["beyond"][0], found.bins["inside"][-1]) == (1, 1, 2)
 
 
-def test_the_table_holds_what_the_lines_hold(run: Path, tmp_path: Path) -> None:
-    write_table(rows_of(run), tmp_path / "results.parquet")
-    table = parquet.read_table(tmp_path / "results.parquet").to_pylist()
+def test_the_table_holds_what_the_lines_hold(run: Path) -> None:
+    table = parquet.read_table(run / "results.parquet").to_pylist()
     for row, line in zip(table, rows(run), strict=True):
         for name in ("ladder", "facts", "labs"):
             row[name] = dict(row[name])
@@ -196,7 +195,7 @@ def test_a_changed_limit_is_seen_with_the_fact_that_it_turned(
 ) -> None:
     (tmp_path / "all.ndjson").write_bytes(lines(*(bundle(one.resources) for one in population)))
     wanted = ["impact", "--content", stricter, tmp_path / "all.ndjson", "--out", tmp_path / "out"]
-    done = CliRunner().invoke(main, [*map(str, wanted), "--as-of", "2026-06-15"])
+    done = CliRunner().invoke(main, [*map(str, wanted), "--as-of", "2026-06-15", "--workers", "1"])
     assert done.exit_code == 0, done.output
     low = next(p for p in population if p.story.id == "critical potassium")
     compared = Compared(tmp_path / "out" / "before", tmp_path / "out" / "after")

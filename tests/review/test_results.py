@@ -20,13 +20,14 @@ from cds_service.intake.prefetch import whole_record
 from cds_service.knowledge.codes import SYSTEMS
 from cds_service.review.reviewer import Reviewer
 from cds_service.review.rows import row
+from cds_service.review.sieve import says_too_much
 from cds_service.review.simulate import Maker, Simulated, Simulation
 from cds_service.review.sources import Record
 from cds_service.review.stories import STORIES
 from tests.conftest import FIXTURES, TODAY
 from tests.review.conftest import SOURCE, Json, advice, bundle, lines, rows
 
-FEW = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.id)
@@ -61,14 +62,15 @@ def test_a_review_and_assess_agree_on_every_invented_patient(
 ODD = some.tuples(
     some.sampled_from(
         ["subject", "code", "status", "onsetDateTime", "recordedDate", "valueCodeableConcept", "component", "note",
-         "reasonCode", "bodySite", "resourceType", "id", "clinicalStatus", "severity", "birthDate", "link"]
+         "reasonCode", "bodySite", "category", "encounter", "resourceType", "id",
+         "clinicalStatus", "severity", "birthDate", "link"]
     ),
     some.sampled_from(
         [None, 7, "text", [], {}, [7], {"coding": 7}, {"coding": [{"code": 7}]}, {"text": "muscle twitching"},
          {"text": "Fascículations of the calf"}, {"text": "f\u0061sciculation"}, {"reference": "Patient/other"},
          {"reference": "Group/1"}, {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "R25.3"}]},
-         [{"text": "fasciculations"}], [{"code": {"text": "muscle twitching"}}], "2026-02-30", {"start": "never"},
-         [{"relation": "next", "url": "x"}], "x" * 100_001]
+         [{"text": "fasciculations"}], [{"code": {"text": "muscle twitching"}}], "2026-02-30", "in-progress",
+         {"start": "never"}, [{"relation": "next", "url": "x"}], "x" * 100_001]
     ),
 )  # fmt: skip
 
@@ -124,6 +126,22 @@ def test_another_persons_entry_is_looked_at(population: list[Simulated], reviewe
         for subject in ({"reference": "Patient/other"}, {"reference": "Group/1"}, {}, None, 7):
             stray = {"resourceType": kind, "id": "stray", "subject": subject, "code": {"text": "cough"}}
             assert reviewer.sieve.quiet_patient(orjson.dumps(bundle([*healthy, stray]))) is None
+
+
+def test_what_the_whole_reading_might_refuse_is_looked_at(population: list[Simulated], reviewer: Reviewer) -> None:
+    """A finding without a readable category, and problems in more words than are listened to."""
+    healthy = next(one for one in population if one.story.id == "healthy").resources
+    mine = {"subject": {"reference": f"Patient/{healthy[0]['id']}"}}
+    for category in (7, [7], [{"coding": {}}], [{"coding": [{"code": 7}]}]):
+        odd = {"resourceType": "Observation", "status": "final", "category": category} | mine
+        assert reviewer.sieve.quiet_patient(orjson.dumps(bundle([*healthy, odd]))) is None
+        assert not reviewer.sieve.sift(orjson.dumps(odd)).plain
+    wordy = [
+        {"resourceType": "Condition", "code": {"text": f"{number} " + "x" * 90_000}} | mine for number in range(12)
+    ]
+    assert reviewer.sieve.quiet_patient(orjson.dumps(bundle([*healthy, *wordy[:1]]))) is not None
+    assert reviewer.sieve.quiet_patient(orjson.dumps(bundle([*healthy, *wordy]))) is None
+    assert says_too_much([orjson.dumps(one) for one in wordy], 1_100_000)
 
 
 def test_most_charts_are_not_looked_at(population: list[Simulated], reviewer: Reviewer) -> None:
