@@ -208,14 +208,14 @@ _EVERY_MONTH_HAS_IT = re.compile(r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0
 
 
 class Glance:
-    """Looks at the resources of a chart, by one content. What it has seen of concepts it remembers, up to a number.
+    """Looks at the resources of charts, by one content. It remembers which concepts it has seen, up to a number.
 
-    ``remembers``: how many. A server makes one for each call, so that no words of a patient stay behind.
+    ``remembers``: how many. Only their hashes are kept, so that no words of a patient stay behind.
     """
 
-    def __init__(self, reading: Reading, remembers: int) -> None:
+    def __init__(self, reading: Reading, remembers: int = 20_000) -> None:
         self._reading, self._room = reading, remembers
-        self._silent: set[bytes] = {b""}  # concepts as they are written
+        self._silent = {hash(b"")}  # of concepts as they are written; 64 bits under a key of this process
 
     def are_plain(self, resources: Sequence[Resource | None], names: Container[str]) -> bool:
         """Whether intake can certainly read all of them, they are this patient's, and none may open the gate.
@@ -246,7 +246,7 @@ class Glance:
                 said.update(map(bytes, resource.reasonCode or ()))
             else:
                 return False
-        return are_dates(dates) and all(map(self._is_silent, said - self._silent))
+        return are_dates(dates) and all(hash(written) in self._silent or self._is_silent(written) for written in said)
 
     def _is_silent(self, written: bytes) -> bool:
         """Whether it is a concept of the right shape of which neither a code nor a wording may speak of twitching."""
@@ -254,7 +254,7 @@ class Glance:
         if concept is not None and self._may_speak(concept):
             return False
         if len(written) < _LONGEST_REMEMBERED and len(self._silent) < self._room:
-            self._silent.add(written)
+            self._silent.add(hash(written))
         return True
 
     def _may_speak(self, concept: Concept) -> bool:
@@ -298,7 +298,7 @@ def is_utf8(body: bytes) -> bool:
         return False
 
 
-def passed_over(body: bytes, wanted: Iterable[str], reading: Reading) -> HookRequest | None:
+def passed_over(body: bytes, wanted: Iterable[str], glance: Glance) -> HookRequest | None:
     """The envelope of a request whose chart certainly says nothing of twitching; None: it must be read.
 
     ``wanted``: the prefetch keys that are asked for when the client has not answered them.
@@ -314,7 +314,7 @@ def passed_over(body: bytes, wanted: Iterable[str], reading: Reading) -> HookReq
         resources = _resources(request.prefetch, hook.patient_id)
         if resources is None or has_too_many_words(resources, len(body)):
             return None
-        if not Glance(reading, len(resources)).are_plain(resources, (hook.patient_id,)):
+        if not glance.are_plain(resources, (hook.patient_id,)):
             return None
     except (msgspec.DecodeError, RecursionError, RequestError):
         return None

@@ -8,6 +8,7 @@ from threading import BoundedSemaphore
 from flask import Flask
 
 from cds_service import fhir
+from cds_service.intake.glance import Glance
 from cds_service.knowledge.load import load
 from cds_service.settings import Settings, read_settings, require_known_cards
 from cds_service.web.auth import authenticator_for, register_authentication
@@ -43,7 +44,9 @@ def create_app(settings: Settings | None = None, replays: Replays | None = None,
     app.url_map.strict_slashes = False  # some clients ask for /cds-services/
     app.url_map.merge_slashes = False  # no redirects: every answer of ours is JSON
     slots = BoundedSemaphore(settings.max_calls)
-    app.extensions["cds"] = State(settings, knowledge, reading, slots, fhir_access(settings), store, workbench)
+    app.extensions["cds"] = State(
+        settings, knowledge, reading, Glance(reading), slots, fhir_access(settings), store, workbench
+    )
     register_headers(app, settings.cors_origins)
     register_calls(app)
     register_authentication(app, authenticator)

@@ -35,7 +35,7 @@ def call(service_id: str) -> Response:
     here = state()
     body = hook_body(service_id)
     today = here.settings.today()  # asked once: midnight may pass during a call
-    passed = passed_over(body, wanted_templates(today, here.settings.prefetch), here.reading)
+    passed = passed_over(body, wanted_templates(today, here.settings.prefetch), here.glance)
     if passed is not None:
         return _nothing_to_say(passed, here, today)
     hook, outcome = assess_call(decode(body), today)

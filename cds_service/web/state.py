@@ -9,6 +9,7 @@ from typing import cast
 from flask import current_app
 
 from cds_service.clinical.knowledge import Knowledge
+from cds_service.intake.glance import Glance
 from cds_service.knowledge.reading import Reading
 from cds_service.network.fetch import FhirAccess
 from cds_service.settings import Settings
@@ -20,6 +21,7 @@ class State:
     settings: Settings
     knowledge: Knowledge
     reading: Reading
+    glance: Glance
     slots: BoundedSemaphore  # calls that a worker handles at once
     fhir: FhirAccess
     store: Store

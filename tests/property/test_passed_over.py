@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from cds_service.assess import ChartSource, assess
 from cds_service.intake.decode import decode
 from cds_service.intake.envelope import read_envelope
-from cds_service.intake.glance import passed_over
+from cds_service.intake.glance import Glance, passed_over
 from cds_service.intake.prefetch import gather
 from tests.conformance.test_response import request_for
 from tests.conftest import _COMPILED, FIXTURES, TODAY, pages, read_page
 
 KNOWLEDGE, READING = _COMPILED
+GLANCE = Glance(READING)  # as in a service: one for all calls
 KEYS = ("patient", "conditions", "labs")
 QUIET = json.loads((FIXTURES / "requests" / "hand-weakness.json").read_bytes())
 for _key in ("conditions", "findings"):
@@ -30,7 +31,7 @@ for _key in ("conditions", "findings"):
 
 
 def is_passed_over(body: Any) -> bool:
-    return passed_over(json.dumps(body).encode(), KEYS, READING) is not None
+    return passed_over(json.dumps(body).encode(), KEYS, GLANCE) is not None
 
 
 def answer_of_the_whole_reading(body: Any) -> tuple[Any, ...]:
@@ -105,16 +106,16 @@ def test_escaped_letters_are_read_as_letters() -> None:
     body = copy.deepcopy(QUIET)
     body["prefetch"]["findings"]["entry"][0]["resource"]["code"] = {"text": "Fasciculation"}
     raw = json.dumps(body).replace("Fasciculation", "\\u0046\\u0061sciculation").encode()
-    assert passed_over(raw, KEYS, READING) is None
+    assert passed_over(raw, KEYS, GLANCE) is None
 
 
 def test_bytes_that_are_no_utf_8_are_left_to_the_whole_reading() -> None:
     raw = json.dumps(QUIET | {"note": "MARK"}).encode()
-    assert passed_over(raw, KEYS, READING) is not None
-    assert passed_over(raw.replace(b"MARK", b"\xff"), KEYS, READING) is None
+    assert passed_over(raw, KEYS, GLANCE) is not None
+    assert passed_over(raw.replace(b"MARK", b"\xff"), KEYS, GLANCE) is None
 
 
 def test_a_chart_of_which_more_can_be_had_is_left_to_the_whole_reading() -> None:
     body = QUIET | {"fhirServer": "https://ehr.example.org/fhir"}
-    assert passed_over(json.dumps(body).encode(), KEYS, READING) is not None
-    assert passed_over(json.dumps(body).encode(), (*KEYS, "never-sent"), READING) is None
+    assert passed_over(json.dumps(body).encode(), KEYS, GLANCE) is not None
+    assert passed_over(json.dumps(body).encode(), (*KEYS, "never-sent"), GLANCE) is None
