@@ -130,6 +130,8 @@ class Reader:
             if f"{kind}/{raw.get('id')}" not in self._opening:
                 return False
         owners = _owners(raw, kind)
+        if len(owners) == 1 and self._owners.get(owners[0]):
+            return True  # as nearly all are
         if not owners:
             self._gap(kind, "a resource does not say whose it is")
             return False

@@ -98,7 +98,8 @@ def _places(
         concepts = {m.concept for m in place.matches}
         found += reading.site_of_concepts(concepts, place.title) or reading.sites(*place.wordings[:1])
     if not found:
-        found = [*named.sites, *reading.sites(*filter(None, words))]
+        more = [word for word in words if word]
+        found = [*named.sites, *(reading.sites(*more) if more else ())]
     if not found:
         implied = {
             reading.implied_sites[m.concept]
