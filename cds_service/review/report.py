@@ -90,7 +90,7 @@ def _first(found: Summary, names: Mapping[str, Any]) -> str:
 
 
 def _urgent_table(listed: Iterable[Urgent], names: Mapping[str, Any]) -> str:
-    heads = ("Newest fact", "Patient", "What is recorded", "Card", "What became of it")
+    heads = ("Newest fact", "Patient", "What is recorded", "Card", "Outcome")
     return table(heads, (_urgent_row(urgent, names) for urgent in listed), "urgent")
 
 
