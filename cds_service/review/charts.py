@@ -43,7 +43,10 @@ def bars(title: str, lines: Sequence[Line], of: int = 0) -> str:
     scale = (_WIDTH - _LABEL - _FIGURE) / most
     labels = [wrap(line.label, _LONGEST) or [""] for line in lines]
     height = sum(_ROW + (len(label) - 1) * _MORE for label in labels) + 4
-    parts = [f'<svg class="chart" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">']
+    parts = [
+        '<div class="wide" tabindex="0">'
+        f'<svg class="chart" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">'
+    ]
     y = 4
     for label, line in zip(labels, lines, strict=True):
         parts += (
@@ -61,7 +64,7 @@ def bars(title: str, lines: Sequence[Line], of: int = 0) -> str:
         share = f" · {line.total / of:.0%}" if of else ""
         parts.append(f'<text class="figure" x="{x + 8:.1f}" y="{y + 13}">{line.total:,}{share}</text>')
         y += _ROW + (len(label) - 1) * _MORE
-    return "".join((*parts, "</svg>"))
+    return "".join((*parts, "</svg></div>"))
 
 
 def histogram(title: str, unit: str, found: Histogram, limits: Iterable[tuple[float, str]]) -> str:

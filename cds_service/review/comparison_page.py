@@ -60,6 +60,7 @@ def _sections(compared: Compared, changes: Sequence[Change]) -> Iterator[str]:
         table(
             ("Patient", "Tier", "Cards", "Facts", "Tests and missing facts"),
             (_row(compared, change) for change in changes),
+            "changes",
         ),
     )
 
@@ -86,14 +87,17 @@ def _facts(compared: Compared) -> Iterator[tuple[str, ...]]:
 def _row(compared: Compared, change: Change) -> tuple[str, ...]:
     cards = "<br>".join(f"{escape(c.card)}: {escape(c.before)} → {escape(c.after)}" for c in change.cards)
     facts = dict.fromkeys(_fact(compared, fact) for card in change.cards for fact in card.facts)
-    tests = [*_signed(change.orders, ""), *_signed(change.withheld, "not suggested: ")]
+    tests = [
+        *(f"{sign} {_order(compared, one)}" for sign, one in _parts(change.orders)),
+        *(f"{sign} not suggested: {_withheld(compared, one)}" for sign, one in _parts(change.withheld)),
+    ]
     missing = [f"{sign} missing: {escape(compared.title('findings', name))}" for sign, name in _parts(change.missing)]
     return (
         f"<code>{escape(change.patient)}</code><br><small>{escape(change.source)}</small>",
         escape(" → ".join(dict.fromkeys(change.tiers))),
         cards,
         "<br>".join(facts) or "the same facts",
-        f"<small class='tests'>{'<br>'.join((*tests, *missing))}</small>",
+        f"<span class='tests'>{'<br>'.join((*tests, *missing))}</span>",
     )
 
 
@@ -101,8 +105,16 @@ def _parts(difference: Difference) -> list[tuple[str, str]]:
     return [*(("+", one) for one in difference.added), *(("−", one) for one in difference.gone)]
 
 
-def _signed(difference: Difference, before: str) -> list[str]:
-    return [f"{sign} {before}{escape(one)}" for sign, one in _parts(difference)]
+def _order(compared: Compared, one: str) -> str:
+    """``ECG/stat: 12-lead electrocardiogram`` with the test by its title."""
+    test, _, items = one.partition(": ")
+    name, _, priority = test.partition("/")
+    return escape(f"{compared.title('tests', name)}, {priority}: {items}")
+
+
+def _withheld(compared: Compared, one: str) -> str:
+    test, _, why = one.partition(": ")
+    return escape(f"{compared.title('tests', test)}: {why}")
 
 
 def _fact(compared: Compared, fact: FactChange) -> str:

@@ -31,9 +31,10 @@ def section(title: str, explained: str, *body: str) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], style: str = "") -> str:
-    """A table of cells that are HTML already."""
+    """A table of cells that are HTML already; on a narrow screen each cell says its heading itself."""
     head = "".join(f"<th scope='col'>{name}</th>" for name in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    cells = ("".join(f"<td data-head='{h}'>{cell}</td>" for h, cell in zip(heads, row, strict=True)) for row in rows)
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
     return f"<table class='{style}'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 

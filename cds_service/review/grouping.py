@@ -30,7 +30,7 @@ from cds_service.intake.shape import id_of
 from cds_service.review.faults import Trouble
 from cds_service.review.reviewer import ANY_TYPE, Frame
 from cds_service.review.sieve import READ_KINDS, Sieve
-from cds_service.review.sources import Record, Source, Unit, each, stretches
+from cds_service.review.sources import Record, Source, Span, Unit, each, stretches
 
 _HEAD = struct.Struct("<H??IIQI")  # length of the id, is it the Patient, plain, count, file, offset, length of the body
 _BITS = 64
@@ -72,15 +72,14 @@ def sort_unit(unit: Unit, sieve: Sieve, longest: int) -> Sorted:
     """Read a unit of an export and tell each resource's patient."""
     done = Sorted()
     for span in unit.spans:
-        part = _Part(span.source, sieve, done)
+        part = _Part(span, longest, sieve, done)
         for some in stretches(span, longest):
             if isinstance(some, Trouble):
                 part.note(some)
             elif span.source.by_line and is_utf8(some.body):
-                part.sort_lines(list(each(some, span, longest)))
+                part.sort_lines(some)
             else:
-                for record in each(some, span, longest):
-                    part.sort(record)
+                part.sort_each(some)
         done.frames += [own.frame(patient, span.source) for patient, own in part.plain.items()]
     return done
 
@@ -89,7 +88,8 @@ def sort_unit(unit: Unit, sieve: Sieve, longest: int) -> Sorted:
 class _Part:
     """A part of a file while it is sorted."""
 
-    source: Source
+    span: Span
+    longest: int
     sieve: Sieve
     done: Sorted
     seen: set[str] = field(default_factory=set)  # types of resources
@@ -100,35 +100,42 @@ class _Part:
         self.done.lines += trouble.scope != "file"
         self.done.damaged.add(self._likely_type(b""))
 
-    def sort_lines(self, records: list[Record | Trouble]) -> None:
-        """Many lines in UTF-8: the plain ones of a patient go together, everything else one by one."""
-        lines = [record.body if isinstance(record, Record) else b"" for record in records]
-        for record, resource in zip(records, self.sieve.plain_among(lines), strict=True):
+    def sort_lines(self, stretch: Record) -> None:
+        """Lines in UTF-8: the plain ones of a patient go together, everything else one by one."""
+        lines = stretch.body.split(b"\n")
+        at = stretch.offset
+        for line, resource in zip(lines, self.sieve.plain_among(lines), strict=True):
             kind = type(resource).__name__
-            patient = "" if resource is None or kind in _ALONE else _patient_told(resource)
-            if not patient or isinstance(record, Trouble):
-                self.sort(record)
-                continue
-            self.done.lines += 1
-            self.seen.add(kind)
-            own = self.plain.get(patient)
-            if own is None:
-                own = self.plain[patient] = _Plain(record.offset)
-            own.count += 1
-            if kind in READ_KINDS:
-                own.lines.append(record.body)
+            alone = kind in _ALONE or len(line) > self.longest
+            patient = "" if resource is None or alone else _patient_told(resource)
+            if patient:
+                self.done.lines += 1
+                self.seen.add(kind)
+                own = self.plain.get(patient)
+                if own is None:
+                    own = self.plain[patient] = _Plain(at)
+                own.count += 1
+                if kind in READ_KINDS:
+                    own.lines.append(line)
+            else:
+                self.sort_each(Record(at, line))
+            at += len(line) + 1
 
-    def sort(self, record: Record | Trouble) -> None:
+    def sort_each(self, stretch: Record) -> None:
+        for record in each(stretch, self.span, self.longest):
+            if isinstance(record, Trouble):
+                self.note(record)
+            else:
+                self.sort(record)
+
+    def sort(self, record: Record) -> None:
         """Find the patients of one resource, or say why there are none."""
-        if isinstance(record, Trouble):
-            self.note(record)
-            return
         done = self.done
         done.lines += 1
         try:
             found = self.sieve.sift(record.body)
         except ValueError as error:
-            done.troubles.append(_trouble(record, self.source, *_why_unreadable(record.body, error)))
+            done.troubles.append(_trouble(record, self.span.source, *_why_unreadable(record.body, error)))
             done.damaged.add(self._likely_type(record.body))
             return
         kind = found.kind
@@ -142,7 +149,7 @@ class _Part:
         patients = [found.id] if kind == "Patient" else _patients_of(found.owners)
         fault = _fault(kind, patients)
         if fault:
-            trouble = _trouble(record, self.source, *fault)
+            trouble = _trouble(record, self.span.source, *fault)
             done.troubles.append(trouble._replace(scope="patient") if kind == "Bundle" else trouble)
             done.damaged.add(ANY_TYPE if kind in _NO_RESOURCE else kind)
             return
@@ -150,7 +157,7 @@ class _Part:
             done.set_aside[kind] += 1
         body = record.body + b"\n" if kind in READ_KINDS else b""
         done.frames += [
-            Frame(patient, kind == "Patient", found.plain, 1, self.source.number, record.offset, body)
+            Frame(patient, kind == "Patient", found.plain, 1, self.span.source.number, record.offset, body)
             for patient in patients
         ]
 
@@ -159,7 +166,7 @@ class _Part:
         named = _TYPE.search(body[:_HEAD_BYTES])
         if named:
             return named[1].decode()
-        name = self.source.path.name.split(".")[0]
+        name = self.span.source.path.name.split(".")[0]
         if name in READ_KINDS:
             return name
         return next(iter(self.seen)) if len(self.seen) == 1 else ANY_TYPE

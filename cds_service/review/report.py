@@ -45,7 +45,10 @@ def _sections(found: Summary, manifest: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _head(manifest: Mapping[str, Any]) -> str:
-    sources = ", ".join(f"{name} ({count:,} files)" for name, count in list(manifest["sources"].items())[:6])
+    sources = ", ".join(
+        f"{name} ({count:,} {'file' if count == 1 else 'files'})"
+        for name, count in list(manifest["sources"].items())[:6]
+    )
     more = f" and {len(manifest['sources']) - 6} more" if len(manifest["sources"]) > 6 else ""
     return (
         "<header><p class='kicker'>Review of records</p><h1>Charted muscle twitching</h1>"
@@ -62,7 +65,7 @@ def _figures(found: Summary, manifest: Mapping[str, Any]) -> str:
     tiles = (
         (tally["patients"], "patients in", ""),
         (found.twitching, "with charted twitching", ""),
-        (found.twitching_unknown, "of whom twitching is not known", ""),
+        (found.twitching_unknown, "whose record says neither yes nor no", ""),
         (found.with_card, "with a card", ""),
         (found.urgent_patients, "with an emergency or critical fact", "grave"),
         (tally["in_error"], "could not be assessed", "grave" if tally["in_error"] else ""),
@@ -87,7 +90,7 @@ def _first(found: Summary, names: Mapping[str, Any]) -> str:
 
 
 def _urgent_table(listed: Iterable[Urgent], names: Mapping[str, Any]) -> str:
-    heads = ("Newest fact", "Patient", "What is recorded", "Card", "What became of it")
+    heads = ("Newest fact", "Patient", "What is recorded", "Card", "Outcome")
     return table(heads, (_urgent_row(urgent, names) for urgent in listed), "urgent")
 
 

@@ -124,7 +124,7 @@ def test_the_report_counts_patients_and_says_of_how_many(run: Path) -> None:
     assert (summary.urgent_count, summary.urgent_patients) == (1400 * (len(grave["emergencies"]) // 700), 2)
     text = page(summary, manifest)
     assert "<b>2</b><span>with an emergency or critical fact</span>" in text
-    assert f"<b>{summary.twitching_unknown}</b><span>of whom twitching is not known</span>" in text
+    assert f"<b>{summary.twitching_unknown}</b><span>whose record says neither yes nor no</span>" in text
     assert sum(summary.people.values()) == len(people)
     assert "<th scope='col'>Assessed</th><th scope='col'>Twitching</th>" in text and re.search(r"\(\d+\.\d%\)", text)
     assert summary.twitching_unknown >= 1
