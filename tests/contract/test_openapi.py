@@ -8,7 +8,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +27,7 @@ from cds_service.workbench import register_workbench
 from tests.conftest import FIXTURES, ROOT, TODAY, read_page
 from tests.network.applications import by_token
 from tests.network.signing import good as signed
-from tests.served import Served, serving
+from tests.served import Served
 
 SERVICE = "/cds-services/muscle-twitching"
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
@@ -292,12 +291,6 @@ CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
     "response_schema_conformance", "unsupported_method", "allow_header_conformance",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("described")) as running:
-        yield running
 
 
 PAGES = "^/workbench|^/Questionnaire|^/docs|^/openapi|^/$"

@@ -7,7 +7,6 @@ import json
 import shutil
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,9 @@ import pytest
 
 from cds_service.errors import SettingsError
 from cds_service.settings import read_settings
+from cds_service.web import create_app
 from tests.conftest import FIXTURES, ROOT
 from tests.served import SERVICE, Served, refused, serving
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("served")) as running:
-        yield running
-
 
 REQUESTS = [pytest.param(file, id=file.stem) for file in sorted((FIXTURES / "requests").glob("*.json"))]
 
@@ -184,13 +177,16 @@ def test_a_service_with_bad_settings_does_not_start_and_names_all_at_once(tmp_pa
     assert "CDS_ORDER_INTENT" in said
 
 
-def test_a_card_that_does_not_exist_cannot_be_switched_off(tmp_path: Path) -> None:
-    assert "TW99" in refused(tmp_path, CDS_CARDS_OFF="TW27,TW99")
+def test_a_card_that_does_not_exist_cannot_be_switched_off() -> None:
+    with pytest.raises(SettingsError, match="TW99"):
+        create_app(read_settings({"CDS_CARDS_OFF": "TW27,TW99"}))
 
 
-def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a-file").write_text("", encoding="utf-8")
-    assert "XDG_STATE_HOME" in refused(tmp_path, XDG_STATE_HOME=str(tmp_path / "a-file" / "state"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "a-file" / "state"))
+    with pytest.raises(SettingsError, match="XDG_STATE_HOME"):
+        create_app(read_settings({}))
 
 
 def test_an_address_that_cannot_be_is_refused_with_an_example(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from cds_service.network.connection import Reason as Unanswered
 from cds_service.settings import SETTINGS
 from cds_service.web.caller import Reason as Unauthenticated
 from tests.conftest import ROOT
-from tests.served import Served, serving
+from tests.served import Served
 
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
@@ -109,12 +109,6 @@ def test_every_command_of_ours_has_the_options_it_is_shown_with(line: str) -> No
 @pytest.mark.parametrize("page", [p for p in PAGES if p.name not in RUN_HERE and commands(p)], ids=name)
 def test_commands_that_no_test_runs_say_when_somebody_did(page: Path) -> None:
     assert BY_HAND.search(text(page)), "write: Last run by hand: 2026-11-22"
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("quick-start")) as running:
-        yield running
 
 
 @pytest.mark.parametrize("line", [pytest.param(line, id=line[:70]) for line in commands(DOCS / "quick-start.md")])
