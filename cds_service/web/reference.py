@@ -52,7 +52,8 @@ def _written() -> tuple[str, str]:
     html = render_template("reference.html", spec=spec, style=Markup(style), said=_said(spec))  # noqa: S704 - our file
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return html, (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
 
