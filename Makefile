@@ -1,19 +1,31 @@
-# Two commands are enough: `make run` and `make test`. Both install what is missing.
+# `make` alone says what there is. `make run` and `make test` are enough: both install what is missing.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Tools that write files of the project and that neither the service nor its tests need.
+TOOLS := $(VENV)/tools
+.DEFAULT_GOAL := help
 
-.PHONY: run test test-all lint check clean
+.PHONY: help setup run test test-all lint check lock licences sbom pictures clean
 
-run: $(STAMP)
+help: ## what can be made, and what it is for
+	@echo "Decision support for charted muscle twitching. Start here:"
+	@echo
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@echo
+	@echo "Another Python: make PYTHON=python3.12 run. First steps: docs/quick-start.md. Changing things: CONTRIBUTING.md."
+
+setup: $(STAMP) ## install into .venv (run and test do it by themselves)
+
+run: $(STAMP) ## serve on http://127.0.0.1:8000, with the workbench
 	$(BIN)/cds-service serve
 
-test: $(STAMP) lint
+test: $(STAMP) lint ## everything that must hold before a commit, in less than five minutes
 	$(BIN)/python -m pytest -n auto -m "not apt"
 
 # Also what needs a Debian package: installed when that is allowed, else the test that needs it fails and names it.
-test-all: $(STAMP) lint
+test-all: $(STAMP) lint ## the same with nginx, Java and a browser: what continuous integration runs
 	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q && apt-get install -y -q nginx-light; } \
 	|| echo "nginx is missing: apt-get install nginx-light"
@@ -25,14 +37,29 @@ test-all: $(STAMP) lint
 	|| echo "chromium is missing: apt-get install chromium"
 	$(BIN)/python -m pytest -n auto
 
-lint: $(STAMP)
+lint: $(STAMP) ## linter, formatter, types, direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: $(STAMP)
+check: $(STAMP) ## the clinical content: every rule, every worked example
 	$(BIN)/cds-service check-content
+
+lock: $(TOOLS) ## requirements.lock from pyproject.toml, with hashes, and the list of licences
+	$(TOOLS)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --extra postgresql --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+	$(MAKE) licences
+
+licences: $(STAMP) ## docs/licences.md from what is locked; fails for a licence nobody has looked at
+	$(BIN)/python .ci/licences.py
+
+sbom: $(TOOLS) ## the bill of materials of what is locked, as CycloneDX: sbom.json
+	$(TOOLS)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-file sbom.json requirements.lock
+
+pictures: $(STAMP) ## the pictures in docs/images, from the pages as they are (needs chromium)
+	$(BIN)/python -m pytest tests/browser/test_pictures.py
+	cp tests/browser/screenshots/card.png docs/images/
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 run")'
@@ -41,5 +68,9 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $(STAMP)
 
-clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+$(TOOLS): $(STAMP)
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet "uv>=0.9" "cyclonedx-bom>=7"
+
+clean: ## remove what was installed and built
+	rm -rf $(VENV) build dist sbom.json .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -107,12 +107,17 @@ def serve(bind: str, workers: int, ready: Callable[[], None]) -> None:
     register_workbench(app, is_on(settings, bind))
     _set_content_aside()
     Worker.seconds = settings.body_deadline
+    Server(_options(settings, bind, workers, ready), lambda: app).run()
+
+
+def _options(settings: Settings, bind: str, workers: int, ready: Callable[[], None]) -> dict[str, Any]:
+    """What gunicorn is told. ``ready`` is called once, when all first workers can be asked."""
 
     def worker_ready(worker: Any) -> None:
         if worker.age == workers:  # the last of the first ones: all can be asked, and stopped
             ready()
 
-    options = {
+    return {
         "bind": [bind, *([settings.operations_bind] if settings.operations_bind else [])],
         "workers": workers,
         # Spare ones answer 503, health and slow senders while every slot is taken.
@@ -136,4 +141,3 @@ def serve(bind: str, workers: int, ready: Callable[[], None]) -> None:
         "forwarder_headers": "",
         "secure_scheme_headers": {},
     }
-    Server(options, lambda: app).run()

@@ -70,12 +70,13 @@ def _day(text: str) -> date | None:
         raise ValueError("must be a date like 2026-06-15") from None
 
 
-def _folder(text: str) -> Path | None:
-    if not text:
-        return None
-    if not Path(text).is_dir():
-        raise ValueError("must be a folder that exists")
-    return Path(text)
+def _existing(is_one: Callable[[Path], bool], what: str) -> Callable[[str], Path | None]:
+    def read(text: str) -> Path | None:
+        if text and not is_one(Path(text)):
+            raise ValueError(f"must be a {what} that exists")
+        return Path(text) if text else None
+
+    return read
 
 
 def _names(text: str) -> frozenset[str]:
@@ -129,14 +130,6 @@ def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _file(text: str) -> Path | None:
-    if not text:
-        return None
-    if not Path(text).is_file():
-        raise ValueError("must be a file that exists")
-    return Path(text)
-
-
 def _algorithms(text: str) -> tuple[str, ...]:
     chosen = tuple(_listed(text))
     weak = [name for name in chosen if name not in STRONG_ALGORITHMS]
@@ -173,7 +166,10 @@ def _secret(text: str) -> bytes:
 
 SETTINGS = (
     Setting(
-        "CDS_CONTENT", "", "folder with the site's own clinical content; default: the content that comes along", _folder
+        "CDS_CONTENT",
+        "",
+        "folder with the site's own clinical content; default: the content that comes along",
+        _existing(Path.is_dir, "folder"),
     ),
     Setting(
         "CDS_QUIET_UNDER_DAYS", "0", "no card for twitching known to be younger than this (14 restores silence)", _whole
@@ -199,7 +195,12 @@ SETTINGS = (
     Setting(
         "CDS_AUTH", "off", "off, jwt, or proxy: mutual TLS ends at a proxy on this host", _one_of("off", "jwt", "proxy")
     ),
-    Setting("CDS_JWT_CLIENTS", "", "file of the clients that may call, with their keys and tenants", _file),
+    Setting(
+        "CDS_JWT_CLIENTS",
+        "",
+        "file of the clients that may call, with their keys and tenants",
+        _existing(Path.is_file, "file"),
+    ),
     Setting("CDS_JWT_ALGORITHMS", "ES384,RS384", "signature algorithms accepted, comma-separated", _algorithms),
     Setting("CDS_PROXY_HEADER", "X-Client-Verified-Subject", "header in which the proxy names the client", _header),
     Setting("CDS_CORS_ORIGINS", "", "origins whose pages may call, comma-separated; default: none", _origins),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,15 @@ def knowledge() -> Any:
 @pytest.fixture(scope="session")
 def reading() -> Any:
     return _COMPILED[1]
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The service as it starts without any setting, for every test that leaves it as it was."""
+    from tests.served import serving
+
+    with serving(tmp_path_factory.mktemp("served")) as running:
+        yield running
 
 
 def pages(folder: str) -> list[Any]:

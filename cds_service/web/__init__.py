@@ -21,6 +21,7 @@ from cds_service.web.fetching import fhir_access
 from cds_service.web.health import health
 from cds_service.web.hooks import hooks
 from cds_service.web.problems import register_problems
+from cds_service.web.reference import reference
 from cds_service.web.state import State
 from cds_service.web.store import Store
 
@@ -54,5 +55,6 @@ def create_app(settings: Settings | None = None, replays: Replays | None = None,
     app.register_blueprint(hooks)
     app.register_blueprint(feedback)
     app.register_blueprint(health)
+    app.register_blueprint(reference)
     register_problems(app)
     return app

@@ -235,6 +235,7 @@ PAGES = [
     ("/workbench/content/TW14", "table", ""),
     ("/workbench/feedback", "h1", ""),
     ("/workbench/patients/nobody", "h1", ""),
+    ("/docs", "h1", ""),
 ]
 WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 

@@ -101,7 +101,11 @@ def test_the_later_reading_of_a_day_counts_whatever_its_id_is() -> None:
         for order in (readings, readings[::-1]):
             body["prefetch"]["vitals"] = bundle(*order)
             answers.append([card["summary"] for card in call(body).json["cards"]])
-    assert all(answer == answers[0] for answer in answers)
+    body["prefetch"]["vitals"] = bundle(readings[1])
+    only_the_later = [card["summary"] for card in call(body).json["cards"]]
+    body["prefetch"]["vitals"] = bundle(readings[0])
+    assert only_the_later != [card["summary"] for card in call(body).json["cards"]]
+    assert all(answer == only_the_later for answer in answers)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 import subprocess
 import sys
 from functools import cache
@@ -24,7 +27,7 @@ from cds_service.workbench import register_workbench
 from tests.conftest import FIXTURES, ROOT, TODAY, read_page
 from tests.network.applications import by_token
 from tests.network.signing import good as signed
-from tests.served import serving
+from tests.served import Served
 
 SERVICE = "/cds-services/muscle-twitching"
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
@@ -101,6 +104,29 @@ def test_an_address_outside_the_document_has_no_route() -> None:
         adapter.match(f"{SERVICE}/analytics", method="POST")
     with pytest.raises(MethodNotAllowed):
         adapter.match("/cds-services", method="POST")
+
+
+def test_the_reference_shows_every_operation_and_schema_and_loads_nothing() -> None:
+    application_without_workbench = create_app(read_settings({"CDS_WORKBENCH": "off"}))
+    answer = application_without_workbench.test_client().get("/docs")
+    page = answer.get_data(as_text=True)
+    for path, method, operation in operations():
+        assert f'id="{operation["operationId"]}"' in page
+        assert f'<span class="method">{method}</span> <code>{path}</code>' in page
+    for name, schema in document()["components"]["schemas"].items():
+        assert f'id="schema-{name}"' in page
+        assert all(f"<code>{field}</code>" in page for field in schema.get("properties", ()))
+    links = set(re.findall(r'href="(?!data:|https://)([^"]*)"', page))
+    assert {link for link in links if not link.startswith("#")} == {"/openapi.yaml"}
+    assert {link[1:] for link in links if link.startswith("#")} <= set(re.findall(r'id="([^"]+)"', page))
+    assert not re.search(r"<script|src=|url\(|@import|style=", page)
+    style = re.search(r"<style>(.*?)</style>", page, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode() if style else ""
+    assert f"default-src 'none'; style-src 'sha256-{digest}';" in answer.headers["Content-Security-Policy"]
+
+
+def test_the_description_is_served_as_it_is() -> None:
+    assert application().test_client().get("/openapi.yaml").data == (ROOT / "openapi.yaml").read_bytes()
 
 
 # ---------------------------------------------------------------- the document and real answers
@@ -267,7 +293,7 @@ CHECKS = (
 )  # fmt: skip
 
 
-PAGES = "^/workbench|^/Questionnaire|^/$"
+PAGES = "^/workbench|^/Questionnaire|^/docs|^/openapi|^/$"
 
 
 @pytest.mark.parametrize(
@@ -276,21 +302,24 @@ PAGES = "^/workbench|^/Questionnaire|^/$"
     [("--exclude-path-regex", "examples,coverage,fuzzing"), ("--include-path-regex", "examples")],
     ids=["hooks", "workbench"],
 )
-def test_schemathesis_finds_no_answer_outside_the_document(tmp_path: Path, part: str, phases: str) -> None:
-    with serving(tmp_path) as served:
-        done = subprocess.run(
-            [
-                sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run",
-                str(ROOT / "openapi.yaml"), "--url", f"http://127.0.0.1:{served.port}",
-                "--checks", ",".join(CHECKS), "--phases", phases,
-                "--max-examples", "12", "--seed", "20260615", "--no-shrink",
-                "--request-timeout", "10", "--warnings", "off", part, PAGES,
-            ],
-            cwd=tmp_path, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-        assert served.process.poll() is None
-        assert "internal error" not in served.printed
-        # It must have reached the reasoning, not only the checks of the envelope.
-        assert ('"cards":[' if part.startswith("--exclude") else '"hook_instance"') in served.printed
-        assert '"refused":[' in served.printed
+def test_schemathesis_finds_no_answer_outside_the_document(
+    served: Served, tmp_path: Path, part: str, phases: str
+) -> None:
+    before = len(served.printed)
+    done = subprocess.run(
+        [
+            sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run",
+            str(ROOT / "openapi.yaml"), "--url", f"http://127.0.0.1:{served.port}",
+            "--checks", ",".join(CHECKS), "--phases", phases,
+            "--max-examples", "12", "--seed", "20260615", "--no-shrink",
+            "--request-timeout", "10", "--warnings", "off", part, PAGES,
+        ],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    printed = served.printed[before:]
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert served.process.poll() is None
+    assert "internal error" not in printed
+    # It must have reached the reasoning, not only the checks of the envelope.
+    assert ('"cards":[' if part.startswith("--exclude") else '"hook_instance"') in printed
+    assert '"refused":[' in printed

@@ -7,21 +7,16 @@ import json
 import shutil
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cds_service.errors import SettingsError
+from cds_service.settings import read_settings
+from cds_service.web import create_app
 from tests.conftest import FIXTURES, ROOT
 from tests.served import SERVICE, Served, refused, serving
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("served")) as running:
-        yield running
-
 
 REQUESTS = [pytest.param(file, id=file.stem) for file in sorted((FIXTURES / "requests").glob("*.json"))]
 
@@ -171,23 +166,27 @@ def test_broken_content_does_not_start_and_names_file_and_field(tmp_path: Path) 
         ("CDS_CONTENT", "/nowhere/at/all"),
     ],
 )
-def test_a_bad_setting_does_not_start_and_is_named(tmp_path: Path, name: str, value: str) -> None:
-    assert name in refused(tmp_path, **{name: value})
+def test_a_bad_setting_is_refused_and_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        read_settings({name: value})
 
 
-def test_all_bad_settings_are_named_at_once(tmp_path: Path) -> None:
+def test_a_service_with_bad_settings_does_not_start_and_names_all_at_once(tmp_path: Path) -> None:
     said = refused(tmp_path, CDS_TODAY="soon", CDS_ORDER_INTENT="wish")
     assert "CDS_TODAY" in said
     assert "CDS_ORDER_INTENT" in said
 
 
-def test_a_card_that_does_not_exist_cannot_be_switched_off(tmp_path: Path) -> None:
-    assert "TW99" in refused(tmp_path, CDS_CARDS_OFF="TW27,TW99")
+def test_a_card_that_does_not_exist_cannot_be_switched_off() -> None:
+    with pytest.raises(SettingsError, match="TW99"):
+        create_app(read_settings({"CDS_CARDS_OFF": "TW27,TW99"}))
 
 
-def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a-file").write_text("", encoding="utf-8")
-    assert "XDG_STATE_HOME" in refused(tmp_path, XDG_STATE_HOME=str(tmp_path / "a-file" / "state"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "a-file" / "state"))
+    with pytest.raises(SettingsError, match="XDG_STATE_HOME"):
+        create_app(read_settings({}))
 
 
 def test_an_address_that_cannot_be_is_refused_with_an_example(tmp_path: Path) -> None:

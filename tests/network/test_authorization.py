@@ -79,6 +79,7 @@ def test_a_spoiled_field_is_400_and_named(name: str, value: Any) -> None:
 @pytest.mark.parametrize("value", [{}, "Bearer x", ["x"], 1])
 def test_an_authorization_that_is_none_is_400(value: Any) -> None:
     paths = faulty_paths(body() | {"fhirAuthorization": value})
+    assert paths
     assert all(path.startswith("fhirAuthorization") for path in paths)
 
 

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,12 +29,6 @@ NO_HTTP = {
     "a chunk without a size": (f"{CHUNKED}{MARKER}\r\n", 400),
     "a chunk of another size": (f"{CHUNKED}2\r\n{{}}{MARKER}\r\n0\r\n\r\n", 400),
 }
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("no-http")) as running:
-        yield running
 
 
 def sent(served: Served, text: str) -> tuple[int, bytes]:

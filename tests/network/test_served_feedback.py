@@ -16,7 +16,7 @@ import pytest
 from cds_service.settings import read_settings
 from cds_service.web.store import Store
 from tests.contract.test_served import SERVICE, Served, refused, serving
-from tests.network.conftest import SECRET, new_postgresql_database
+from tests.network.conftest import SECRET, empty_postgresql_database
 
 CLIENTS, EACH = 4, 80
 
@@ -63,7 +63,7 @@ def test_what_was_acknowledged_survives_kill_9_and_retries_double_nothing(
     url = (
         f"sqlite:///{tmp_path}/feedback.sqlite"
         if kind == "sqlite"
-        else new_postgresql_database(request.getfixturevalue("postgresql"))
+        else empty_postgresql_database(request.getfixturevalue("postgresql"))
     )
     acknowledged: set[tuple[int, int]] = set()
     folders = [tmp_path / name for name in ("first", "second")]

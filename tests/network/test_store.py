@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import stat
-import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,6 @@ from cds_service.settings import read_settings
 from cds_service.web import database
 from cds_service.web.store import Entry, Memory, Store
 from cds_service.web.tables import metadata
-from tests.conftest import ROOT
 from tests.network.conftest import Clock
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -207,21 +206,19 @@ def test_an_erased_comment_is_gone_from_the_files(tmp_path: Path) -> None:
 
 
 def test_nodes_that_start_together_migrate_once(database_url: str) -> None:
-    start = (
-        "from cds_service.settings import read_settings; from cds_service.web.store import Store; "
-        "Store(read_settings()).prepare()"
-    )
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
-    nodes = [
-        subprocess.Popen(
-            [sys.executable, "-c", start],
-            env=kept | {"CDS_DATABASE_URL": database_url, "PYTHONPATH": str(ROOT)},
-            stderr=subprocess.PIPE,
-        )
-        for _ in range(4)
-    ]
-    said = [node.communicate(timeout=60)[1] for node in nodes]
-    assert [node.returncode for node in nodes] == [0] * 4, said
+    forked = multiprocessing.get_context("fork")  # a process each, at the same moment, without importing all again
+    together = forked.Barrier(4)
+
+    def start() -> None:
+        together.wait(60)
+        opened(database_url)
+
+    nodes = [forked.Process(target=start) for _ in range(4)]
+    for node in nodes:
+        node.start()
+    for node in nodes:
+        node.join(60)
+    assert [node.exitcode for node in nodes] == [0] * 4
     assert opened(database_url).record([entry()]) == 1
 
 

@@ -77,7 +77,7 @@ def _spoil(body: Any, path: tuple[Any, ...], strange: Any) -> None:
     try:
         for key in way:
             body = body[key]
-        body[last] = strange
+        body[last] = copy.deepcopy(strange)  # a later change may write into it
     except (KeyError, IndexError, TypeError):
         return
 

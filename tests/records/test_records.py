@@ -52,6 +52,14 @@ def test_a_record_gives_the_outcome_its_page_expects(page: Path, knowledge: Any,
     assert {name: assessment.case[name].presence.value for name in facts} == facts
 
 
+def test_no_two_stories_are_about_one_patient() -> None:
+    # Side by side in a review, the second would be left out. A quiet patient and the twin are meant to be one.
+    texts = [page.read_text(encoding="utf-8") for page in sorted((FIXTURES / "records").glob("*.json"))]
+    entries = (e["resource"] for text in texts for e in json.loads(text)["entry"])
+    ids = [resource["id"] for resource in entries if resource["resourceType"] == "Patient"]
+    assert sorted(ids) == sorted(set(ids))
+
+
 @pytest.mark.parametrize("page", [p for p in pages("quiet") if not p.id.endswith("-twin")])
 def test_a_quiet_patient_has_a_twin_who_is_not(page: Path) -> None:
     twin = read_page(page.with_name(f"{page.stem}-twin.yaml"))
