@@ -267,7 +267,7 @@ CHECKS = (
 )  # fmt: skip
 
 
-PAGES = "^/workbench|^/Questionnaire|^/$"
+PAGES = "^/workbench|^/Questionnaire|^/handbook|^/fhir|^/$"
 
 
 @pytest.mark.parametrize(
