@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -114,8 +113,10 @@ class Handbook:
         return self._paths[path](path)
 
     def _html(self, template: str, path: str, **values: Any) -> Page:
+        up = "../" * path.count("/")
+
         def at(target: str) -> str:
-            return posixpath.relpath(target, posixpath.dirname(path) or ".")
+            return up + target
 
         def to(name: str) -> str:
             return at(self.library[name].path)
