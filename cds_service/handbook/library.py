@@ -36,6 +36,7 @@ RECHECK = Kind("when to look again", "When to look again", "re-evaluation")
 GATE = Kind("entry gate", "What opens the gate", "gate")
 REFERENCE = Kind("reference", "References", "references")
 KINDS = (CARD, FINDING, LIMITS, HYPOTHESIS, TEST, MEDICINES, CAUTION, SILENCE, RECHECK, GATE, REFERENCE)
+_HEADER = ("status", "author", "reviewed_by", "next_review", "purpose", "misuse")
 _TABLES = {
     "hypotheses.yaml": HYPOTHESIS, "references.yaml": REFERENCE, "drug-classes.yaml": MEDICINES,
     "cautions.yaml": CAUTION, "no-card-rules.yaml": SILENCE, "re-evaluation.yaml": RECHECK,
@@ -51,7 +52,7 @@ class Entry:
     title: str
     file: str
     spec: Spec
-    header: Spec  # status, author, reviewer and next review: its own, or those of its table
+    header: Spec  # status, author, reviewer, next review, purpose and misuse: its own, or those of its table
     words: str  # everything in it in lower case, to search in
 
     @property
@@ -173,5 +174,5 @@ def _entries(content: Content) -> Iterator[Entry]:
 def _entry(spec: Spec, kind: Kind, file: str, header: Spec) -> Entry:
     title = next((str(spec[key]) for key in ("title", "name", "text", "sentence") if key in spec), str(spec["id"]))
     written = {key: value for key, value in spec.items() if value not in (None, "", False, [], {})}
-    own = {key: header.get(key) for key in ("status", "author", "reviewed_by", "next_review")}
+    own = {key: spec.get(key, header.get(key)) for key in _HEADER}
     return Entry(str(spec["id"]), kind, title, file, spec, own, f"{written} {kind.name}".lower())

@@ -21,7 +21,7 @@ _KINDS = {
     "drug-class": kinds.MEDICINES, "caution": kinds.CAUTION, "rule": kinds.SILENCE, "analyte": kinds.LIMITS,
     "recheck": kinds.RECHECK,
 }  # fmt: skip
-_BETWEEN = (kinds.FINDING, kinds.HYPOTHESIS, kinds.CARD)
+_BETWEEN = (kinds.FINDING, kinds.HYPOTHESIS)
 _DATE = "{recheck}"  # where a card says when to look again
 _FILED = (kinds.CARD, kinds.FINDING, kinds.TEST)  # a file each; the others are rows of a table
 
@@ -122,14 +122,16 @@ class Traces:
         return found | (general if causal else set())
 
     def _reached(self, names: set[str]) -> tuple[str, ...]:
-        """The cards whose rules speak of these names: directly, through findings, or through a cause they may name."""
-        seen, todo = set(names), list(names)
-        while todo:
-            for user in self._library.used_by(todo.pop()):
-                if user.kind in _BETWEEN and user.id not in seen:
-                    seen.add(user.id)
-                    todo += [] if user.kind is kinds.CARD else [user.id]
-        return tuple(sorted(name for name in seen if name in self._content.cards))
+        """The nearest cards whose rules speak of these names: directly, or through findings and causes in between."""
+        seen, level = set(names), names
+        while level:
+            users = {user.id: user for name in level for user in self._library.used_by(name)}
+            cards = tuple(sorted(name for name, user in users.items() if user.kind is kinds.CARD))
+            if cards:
+                return cards
+            level = {name for name, user in users.items() if user.kind in _BETWEEN} - seen
+            seen |= level
+        return ()
 
     @cached_property
     def _answers(self) -> Mapping[str, set[str]]:

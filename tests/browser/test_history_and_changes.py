@@ -233,6 +233,8 @@ PAGES = [
     ("/workbench/history", "#start-history", ""),
     ("/workbench/content?text=potassium", "table", ""),
     ("/workbench/content/TW14", "table", ""),
+    ("/handbook/cards/TW14.html", "h1", ""),
+    ("/handbook/differential.html", "svg.map", ""),
     ("/workbench/feedback", "h1", ""),
     ("/workbench/patients/nobody", "h1", ""),
 ]
