@@ -21,7 +21,7 @@ _BOUNDS = {"below": "below {}", "above": "above {}", "at_most": "{} or less", "a
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading with sentences, a list, or a table below it."""
+    """A heading with a list or a table below it, and a note before them. One with neither is not shown."""
 
     title: str
     note: str = ""
@@ -30,7 +30,7 @@ class Section:
     rows: tuple[tuple[Words, ...], ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.note or self.items or self.rows)
+        return bool(self.items or self.rows)
 
 
 class Sections:
@@ -59,7 +59,7 @@ class Sections:
     def _examples(self, entry: Entry) -> Section:
         examples = entry.spec.get("examples", ())
         rows = tuple((Words(_name(one)), Words(_given(one)), Words(_expected(one))) for one in examples)
-        note = "They run with the tests and with cds-service check-content." if rows else ""
+        note = "They run with the tests and with cds-service check-content."
         return Section("Worked examples", note, head=("Example", "Given", "Expected"), rows=rows)
 
     def _users(self, entry: Entry) -> Section:
@@ -145,7 +145,8 @@ class Sections:
             yield Section(title, items=(self._rule(spec[key]),) if spec.get(key) else ())
         yield Section("Decided by", items=tuple(self.source(name) for name in spec["decided_by"]))
         more = [self._when(Words(f"named more precisely: {one['name']}"), one) for one in spec["also_named"]]
-        yield Section("Also", spec.get("also", ""), tuple(more))
+        also = [Words(spec["also"])] if "also" in spec else []
+        yield Section("Also", items=(*also, *more))
 
     def _test(self, spec: Spec) -> Iterator[Section]:
         codes = self._library.content.codes
@@ -164,12 +165,12 @@ class Sections:
         causal = str(spec["causal"]) in ("yes", "True", "true")
         chronic = " Any duration before the onset counts." if spec["chronic"] else ""
         said = "Yes. " if causal else "It is asked about, not blamed. "
-        yield Section("Can it cause twitching", said + spec["mechanism"] + chronic)
+        yield Section("Can it cause twitching", items=(Words(said + spec["mechanism"] + chronic),))
         names = ", ".join(self._says.concept(one) for one in spec["concepts"]) or "no codes"
         yield Section("Recognised by", items=(Words(f"codes: {names}"), Words(f"names: {', '.join(spec['names'])}")))
         yield Section("May alter", items=tuple(self._says.finding(one) for one in spec["affects"]))
         yield Section("Worth checking", items=tuple(self.source(one) for one in spec["check"]))
-        yield Section("How strong the evidence is", spec["strength"])
+        yield Section("How strong the evidence is", items=(Words(spec["strength"]),))
 
     def _caution(self, spec: Spec) -> Iterator[Section]:
         yield Section("Said when", items=(self._rule(spec["when"]),))
@@ -182,16 +183,18 @@ class Sections:
 
     def _recheck(self, spec: Spec) -> Iterator[Section]:
         yield Section("Used when", "The first row that holds.", (self._rule(spec["when"]),))
-        span = spec["recheck_in"]
-        time = f"after {span['after']}, until {span['until']}" if isinstance(span, Mapping) else "no date is set"
-        yield Section("When", time)
+        times = [Words(_interval(spec["recheck_in"]))]
+        times += [Words(f"after a further normal examination {_interval(spec['then'])}")] if "then" in spec else []
+        if "ends_after" in spec:
+            times.append(Words(f"not again once the twitching is older than {spec['ends_after']}"))
+        yield Section("When", items=(*times, Words(f"It says: {spec['sentence']}")))
 
     def _gate(self, spec: Spec) -> Iterator[Section]:
         yield Section("The rule", items=tuple(Words(one) for one in spec["rule"]))
         yield Section("Codes", items=tuple(Words(self._says.concept(one)) for one in spec["concepts"]))
 
     def _reference(self, spec: Spec) -> Iterator[Section]:
-        yield Section("Kind", spec["kind"])
+        yield Section("Kind", items=(Words(spec["kind"]),))
 
     # ------------------------------------------------------------ parts
 
@@ -240,6 +243,13 @@ def _bounds(spec: Spec, unit: str) -> str:
 def _factor(by: Any, unit: str) -> str:
     factor, offset = by if isinstance(by, list) else (by, 0)
     return f"× {factor}" + (f" + {offset}" if offset else "") + f" {unit}"
+
+
+def _interval(span: Any) -> str:
+    if not isinstance(span, Mapping):
+        return "no date is set"
+    same = span["after"] == span["until"]
+    return f"after {span['after']}" if same else f"between {span['after']} and {span['until']}"
 
 
 def _windows(spec: Spec) -> Iterator[str]:

@@ -57,6 +57,14 @@ def test_every_entry_of_the_content_has_a_page_that_says_it(book: Handbook, writ
             assert said(example.get("name", "")) in words, entry.id
 
 
+def test_no_heading_stands_over_nothing_and_none_stands_twice(book: Handbook, written: dict[str, Page]) -> None:
+    for entry in book.library.values():
+        words = words_of(written[entry.path])
+        headings = re.findall(r"<h2>([^<]*)</h2>", words)
+        assert len(headings) == len(set(headings)), entry.id
+        assert len(headings) == len(re.findall(r'<ul class="said">|<table>', words)), entry.id
+
+
 def test_every_link_leads_to_a_page_or_names_a_source(book: Handbook, written: dict[str, Page]) -> None:
     sources = {row["url"] for row in book.content.tables["references.yaml"] if "url" in row}
     for path, page in written.items():
