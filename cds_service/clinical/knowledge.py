@@ -210,7 +210,8 @@ class Knowledge:
     set_aside_days: Mapping[str, int] = field(default_factory=dict)
     overtaken_by: tuple[str, ...] = ()
     panels: Mapping[str, frozenset[str]] = field(default_factory=dict)  # order of a panel -> analytes it contains
-    written: Any = None  # the content it was compiled from, for whoever publishes it; no reasoning reads it
+    # The content it was compiled from, for whoever publishes it; no reasoning reads it.
+    written: Any = field(default=None, repr=False)
 
     def days_set_aside(self, card: str) -> int:
         """How long this card stays away after it was overridden, while the facts are the same."""
