@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -15,6 +16,11 @@ from cds_service import __version__
 from cds_service.command_line import ClearErrors, day
 from cds_service.review.commands import compare, impact, review, simulate
 
+_CONTENT = click.option(
+    "--content",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The content in this folder; default: what CDS_CONTENT names, else what comes along.",
+)
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -126,16 +132,18 @@ def assess(file: Path, today: str | None, content: Path | None, explain: bool, a
 
 @main.command("check-content")
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-def check_content(folder: Path | None) -> None:
+@click.option("--today", help="Reviews that are due by this date (2026-06-15) are named; default: today.")
+def check_content(folder: Path | None, today: str | None) -> None:
     """Check the clinical content in FOLDER (default: what CDS_CONTENT names, else what comes along).
 
-    Names every fault with file, field and remedy, and runs every worked example. Content without a fault is sealed
+    Names every fault with file, field and remedy, runs every worked example, and names the pages whose next_review
+    has come, which is no fault. Content without a fault is sealed
     (a file .checked.json in its folder, if that may be written), and starts of the service take half as long.
 
     \b
     Your own copy:   cds-service check-content my-cards
     """
-    from cds_service.knowledge.load import compile_content, read_content
+    from cds_service.knowledge.load import compile_content, read_content, reviews_due
     from cds_service.settings import read_settings
     from cds_service.worked_examples import run
 
@@ -154,8 +162,68 @@ def check_content(folder: Path | None) -> None:
             f"Content {content.version}: {len(content.findings)} findings, {len(content.cards)} cards, "
             f"{count} worked examples."
         )
+        for page, due in reviews_due(content, day(today)):
+            click.echo(f"{page}: its next review was due on {due}")
         if failed:
             raise click.ClickException(f"{failed} worked examples do not hold: correct the rule or the example")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@_CONTENT
+def handbook(folder: Path, content: Path | None) -> None:
+    """Write the handbook into FOLDER: every rule in plain words, with sources, limits and worked examples.
+
+    \b
+    To read or print:   cds-service handbook my-handbook    (then open my-handbook/index.html)
+    As tables:          my-handbook/traceability.csv, my-handbook/contradictions.csv
+    """
+    from cds_service.handbook.pages import Handbook
+    from cds_service.knowledge.load import checked_content
+    from cds_service.settings import read_settings
+
+    with ClearErrors():
+        book = Handbook(checked_content(content or read_settings().content))
+        count = _written(folder, ((path, page.body) for path, page in book.files()))
+    click.echo(f"Handbook of content {book.content.version}: {count} files, begin with {folder / 'index.html'}")
+
+
+@main.command("export-fhir")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@_CONTENT
+def export_fhir(folder: Path, content: Path | None) -> None:
+    """Write the knowledge as FHIR R4 artefacts into FOLDER, a file each, and one transaction that loads them all.
+
+    Their addresses begin with CDS_PUBLIC_URL; without it, with an address that belongs to nobody.
+
+    \b
+    For a server:   CDS_PUBLIC_URL=https://cds.example.org cds-service export-fhir artefacts
+    """
+    from cds_service.artefacts.artefacts import Artefacts
+    from cds_service.knowledge.load import load
+    from cds_service.settings import read_settings
+
+    with ClearErrors():
+        settings = read_settings()
+        knowledge, _ = load(content or settings.content)
+        count = _written(folder, Artefacts(knowledge, settings.public_url).files())
+    click.echo(f"Content {knowledge.version} as FHIR R4: {count} files in {folder}, status draft.")
+    if not settings.public_url:
+        click.echo("CDS_PUBLIC_URL is not set: their addresses are under example.org, where nobody serves them.")
+
+
+def _written(folder: Path, files: Iterable[tuple[str, bytes]]) -> int:
+    """Write files below a folder. Raises click.ClickException where that is not possible."""
+    written = 0
+    try:
+        for path, body in files:
+            place = folder / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(body)
+            written += 1
+    except OSError as error:
+        raise click.ClickException(f"{folder} cannot be written: {error.strerror}") from None
+    return written
 
 
 @main.command("feedback-report")

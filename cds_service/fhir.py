@@ -21,11 +21,18 @@ _MODULES = {
     "QuestionnaireResponse": "questionnaireresponse", "Patient": "patient", "OperationOutcome": "operationoutcome",
     "Bundle": "bundle", "Questionnaire": "questionnaire",
 }  # fmt: skip
+# What the service publishes and never receives: no start and no call needs these.
+_PUBLISHED = {
+    "ValueSet": "valueset", "CodeSystem": "codesystem", "ConceptMap": "conceptmap", "Library": "library",
+    "ActivityDefinition": "activitydefinition", "PlanDefinition": "plandefinition",
+    "CapabilityStatement": "capabilitystatement",
+}  # fmt: skip
 
 
 @cache
 def _model(kind: str) -> Any:
-    return getattr(import_module(f"fhir.resources.R4B.{_MODULES[kind]}"), kind)
+    module = (_MODULES | _PUBLISHED)[kind]
+    return getattr(import_module(f"fhir.resources.R4B.{module}"), kind)
 
 
 def preload(*kinds: str) -> None:
@@ -37,7 +44,7 @@ def preload(*kinds: str) -> None:
 def faults(resource: dict[str, Any]) -> list[str]:
     """Where a resource is not valid FHIR: element paths and kinds of fault, never values."""
     kind = resource.get("resourceType")
-    if kind not in _MODULES:
+    if kind not in _MODULES and kind not in _PUBLISHED:
         return ["resourceType: not a resource this service reads"]
     try:
         _model(kind).model_validate(resource)

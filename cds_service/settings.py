@@ -271,6 +271,11 @@ class Settings:
     workbench: str = "auto"  # auto, on, off
     history_url: str = ""
 
+    @property
+    def handbook(self) -> str:
+        """Where clients reach the handbook; empty while the service does not know its own address."""
+        return f"{self.public_url}/handbook" if self.public_url else ""
+
     def today(self) -> date:
         return self.today_fixed or datetime.now(UTC).astimezone().date()
 

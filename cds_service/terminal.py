@@ -30,7 +30,7 @@ def assess_file(file: Path, today: date, content: Path | None = None) -> tuple[O
     body = decode(file.read_bytes())
     source, recipient = _source(body)
     outcome = assess(source, knowledge, reading, today, settings.policy)
-    issuer = Issuer(settings.secret, intent=settings.policy.order_intent)
+    issuer = Issuer(settings.secret, intent=settings.policy.order_intent, handbook=settings.handbook)
     return outcome, write_cards(outcome.assessment, recipient, issuer, reading.codes)
 
 

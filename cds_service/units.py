@@ -62,6 +62,11 @@ def ucum(text: str) -> str | None:
     return _SPELLINGS.get(text.replace(" ", "").lower())
 
 
+def spellings() -> Mapping[str, str]:
+    """Every way of writing a unit that is understood, without case and spaces, with its UCUM code."""
+    return _SPELLINGS
+
+
 def split(text: str) -> tuple[float, str]:
     """``3.0 mmol/L`` as number and unit. Raises ValueError with the remedy."""
     stripped = str(text).strip()

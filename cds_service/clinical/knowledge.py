@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cds_service.clinical.analytes import Analyte
 from cds_service.clinical.chart import Medicine
@@ -210,6 +210,8 @@ class Knowledge:
     set_aside_days: Mapping[str, int] = field(default_factory=dict)
     overtaken_by: tuple[str, ...] = ()
     panels: Mapping[str, frozenset[str]] = field(default_factory=dict)  # order of a panel -> analytes it contains
+    # The content it was compiled from, for whoever publishes it; no reasoning reads it.
+    written: Any = field(default=None, repr=False)
 
     def days_set_aside(self, card: str) -> int:
         """How long this card stays away after it was overridden, while the facts are the same."""

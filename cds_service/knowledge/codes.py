@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 from cds_service.clinical.chart import Match
+from cds_service.clinical.knowledge import OrderItem
 
 # Our own code system, for what no public one has: an OID that is made from a UUID (X.667).
 LOCAL_SYSTEM = "urn:oid:2.25.121039843979750970419858618624311524928"
@@ -154,3 +156,18 @@ def _rows(table: Iterable[Mapping[str, str]], file: str) -> Iterable[CodeRow]:
             source=line["source"],
             file=file,
         )
+
+
+def code_of_order(item: OrderItem, codes: Codes) -> dict[str, Any]:
+    """At most one coding per system, each meaning exactly this test, and always its words."""
+    if item.written:
+        split = [text.split(" ", 2) for text in item.written]
+        codings = [
+            {"system": SYSTEMS[s], "code": c, "display": rest[0] if rest else item.text} for s, c, *rest in split
+        ]
+    elif item.code:
+        rows = codes.to_write(item.code)
+        codings = [{"system": SYSTEMS[r.system], "code": r.code, "display": r.display} for r in rows]
+    else:
+        codings = []
+    return {"coding": codings, "text": item.text} if codings else {"text": item.text}

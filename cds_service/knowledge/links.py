@@ -9,6 +9,7 @@ from cds_service import units
 from cds_service.clinical.formula import named_in
 from cds_service.clinical.observe import HEADS
 from cds_service.errors import Fault
+from cds_service.knowledge.schemas import SEMANTIC
 
 if TYPE_CHECKING:
     from cds_service.knowledge.load import Content
@@ -30,6 +31,8 @@ def check_links(content: Content) -> Iterator[Fault]:
     yield from _tables(content, known, references)
     yield from _cards(content, known, references, values)
     yield from _investigations(content, known, references, values)
+    yield from _decisions(content, references)
+    yield from _changes(content)
     yield from _cycles(content)
 
 
@@ -42,21 +45,21 @@ def _unknown(where: str, named: Iterable[str], known: set[str], kind: str) -> It
         yield Fault(where, f"names the {kind} '{name}', which does not exist", f"correct the name or add the {kind}")
 
 
-def _formulas(node: Any) -> Iterator[Any]:
+def formulas(node: Any) -> Iterator[Any]:
     """Every formula below a content node."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             if key in ("when", "needs", "excluded_when") and value is not None:
                 yield value
-            elif key in ("for", "against", "parts"):
+            elif key in ("for", "against", "parts") and not isinstance(value, str):  # `for: 365 days` is a time
                 yield from value
             elif key in ("examples", "why"):
                 continue
             else:
-                yield from _formulas(value)
+                yield from formulas(value)
     elif isinstance(node, list | tuple):
         for part in node:
-            yield from _formulas(part)
+            yield from formulas(part)
 
 
 def depends_on(spec: Mapping[str, Any]) -> set[str]:
@@ -125,8 +128,8 @@ def _units(content: Content) -> Iterator[Fault]:
         **{row["id"]: row for table in content.tables.values() for row in table},
     }  # fmt: skip
     for name, spec in everything.items():
-        formulas = [*_formulas(spec), *(spec.get("present_when", ())), *(spec.get("absent_when", ()))]
-        for value, limit in _limits(formulas):
+        rules = [*formulas(spec), *(spec.get("present_when", ())), *(spec.get("absent_when", ()))]
+        for value, limit in _limits(rules):
             wanted = canonical.get(value)
             unit = units.split(limit)[1]
             if wanted is not None and (units.ucum(unit) or unit) != (units.ucum(wanted) or wanted):
@@ -152,10 +155,10 @@ def _tables(content: Content, known: set[str], references: set[str]) -> Iterator
     for table, rows in content.tables.items():
         for row in rows:
             where = f"{table} {row['id']}"
-            formulas = list(_formulas(row))
+            rules = list(formulas(row))
             if isinstance(row.get("urgency"), list):
-                formulas += [u["when"] for u in row["urgency"] if "when" in u]
-            for formula in formulas:
+                rules += [u["when"] for u in row["urgency"] if "when" in u]
+            for formula in rules:
                 yield from _unknown(where, named_in(formula), known, "finding")
             for claim in row.get("why", ()):
                 yield from _unknown(where, [claim["source"]], references, "reference")
@@ -165,7 +168,7 @@ def _tables(content: Content, known: set[str], references: set[str]) -> Iterator
             if table == "no-card-rules.yaml":
                 yield from _unknown(where, row["lets_through"], set(content.cards), "card")
     for row in content.plain["analytes.yaml"]["analytes"]:
-        for formula in _formulas(row):
+        for formula in formulas(row):
             yield from _unknown(f"analytes.yaml {row['id']}", named_in(formula), known, "finding")
         yield from _unknown(f"analytes.yaml {row['id']}", (c["source"] for c in row["why"]), references, "reference")
 
@@ -175,7 +178,7 @@ def _cards(content: Content, known: set[str], references: set[str], values: set[
     reasons = {row["id"] for row in content.plain["about.yaml"]["override_reasons"]}
     for name, spec in content.cards.items():
         where = _where(content, name)
-        for formula in _formulas(spec):
+        for formula in formulas(spec):
             yield from _unknown(where, named_in(formula), known, "finding")
         yield from _unknown(where, [*spec["names"], *named_in(spec["found"])], known, "finding")
         yield from _unknown(where, [a["ask"] for a in spec["asks"]], known, "finding")
@@ -184,27 +187,50 @@ def _cards(content: Content, known: set[str], references: set[str], values: set[
         yield from _unknown(where, spec["overrides"], reasons, "override reason")
         cited = {*spec["sources"], *(s["source"] for s in spec["reasoning"] if s["source"])}
         yield from _unknown(where, cited, references, "reference")
-        yield from _unknown(where, _orders(spec), set(content.investigations), "order")
+        yield from _unknown(where, orders_of(spec), set(content.investigations), "order")
         for text in (s["text"] for s in spec["summary"]):
             if len(text) >= SUMMARY_LIMIT:
                 yield Fault(where, f"a summary has {len(text)} characters", "keep it under 140")
 
 
-def _orders(spec: Mapping[str, Any]) -> set[str]:
-    return {order["order"] for suggestion in spec["suggestions"] for order in suggestion["orders"]}
+def orders_of(spec: Mapping[str, Any]) -> set[str]:
+    """The orders that a card may suggest."""
+    return {order["order"] for suggestion in spec.get("suggestions", ()) for order in suggestion["orders"]}
 
 
 def _investigations(content: Content, known: set[str], references: set[str], values: set[str]) -> Iterator[Fault]:
     concepts = set(content.codes.concepts)
     for name, spec in content.investigations.items():
         where = _where(content, name)
-        for formula in _formulas(spec):
+        for formula in formulas(spec):
             yield from _unknown(where, named_in(formula), known, "finding")
         yield from _unknown(where, (c["source"] for c in spec["why"]), references, "reference")
         for item in spec["orders"]:
             yield from _unknown(where, [item["code"]] if item["code"] else [], concepts, "concept")
             yield from _unknown(where, item["analytes"], values, "analyte")
         yield from _unknown(where, spec["also_pending"], concepts, "concept")
+
+
+def _decisions(content: Content, references: set[str]) -> Iterator[Fault]:
+    """Each conflict between sources names sources and cards that exist."""
+    for row in content.plain["contradictions.yaml"]["contradictions"]:
+        where = f"contradictions.yaml {row['id']}"
+        yield from _unknown(where, row["affects"], set(content.cards), "card")
+        yield from _unknown(where, row["sources"], references, "reference")
+
+
+def _changes(content: Content) -> Iterator[Fault]:
+    """The version is semantic, and what is new in it is told, with the cards that it affects."""
+    if not SEMANTIC.fullmatch(content.version):
+        yield Fault("cards/VERSION", f"'{content.version[:40]}' is no semantic version", "write it like 1.4.0")
+    changes = content.plain["about.yaml"]["changes"]
+    if changes[0]["version"] != content.version:
+        remedy = "say first in its list of changes what is new in this version and which cards are affected"
+        yield Fault("about.yaml changes", f"begins with another version than {content.version}", remedy)
+    for change in changes:
+        if change["affects"] not in ("all", "none"):
+            cards = change["affects"] if isinstance(change["affects"], list) else [change["affects"]]
+            yield from _unknown(f"about.yaml changes {change['version']}", map(str, cards), set(content.cards), "card")
 
 
 def _cycles(content: Content) -> Iterator[Fault]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ class Content:
     plain: Mapping[str, Spec]
     codes: Codes
     files: Mapping[str, str]  # id -> file, for messages
+    headers: Mapping[str, Spec]  # table -> its status, author, reviewer and next review
 
 
 def read_content(cards: Path | None = None, keep: bool = False) -> Content:
@@ -88,7 +90,8 @@ def _read_pages(cards: Path) -> dict[str, Any]:
     faults: list[Fault] = []
     files: dict[str, str] = {}
     by_folder = {name: _folder(cards / name, schema, faults, files) for name, schema in FOLDERS.items()}
-    tables = {name: _table(cards / name, key, schema, faults, files) for name, (key, schema) in TABLES.items()}
+    headers: dict[str, Spec] = {}
+    tables = {name: _table(cards / name, key, schema, faults, files, headers) for name, (key, schema) in TABLES.items()}
     plain = {name: _page(cards / name, schema, faults) for name, schema in PAGES.items()}
     if faults:
         raise ContentError(faults)
@@ -100,6 +103,7 @@ def _read_pages(cards: Path) -> dict[str, Any]:
         "tables": tables,
         "plain": plain,
         "files": files,
+        "headers": headers,
     }
 
 
@@ -123,15 +127,19 @@ def _folder(path: Path, schema: type[Schema], faults: list[Fault], files: dict[s
     return found
 
 
-def _table(path: Path, key: str, schema: type[Schema], faults: list[Fault], files: dict[str, str]) -> tuple[Spec, ...]:
+def _table(
+    path: Path, key: str, schema: type[Schema], faults: list[Fault], files: dict[str, str], headers: dict[str, Spec]
+) -> tuple[Spec, ...]:
     try:
-        rows = read_yaml(path)[key]
+        page = read_yaml(path)
+        rows = page[key]
     except ContentError as error:
         faults += error.faults
         return ()
     except (KeyError, TypeError):
         faults.append(Fault(path.name, f"has no list '{key}'", f"write the rows under '{key}:'"))
         return ()
+    headers[path.name] = _checked(lambda: page, schemas.TableHeader(), path.name, faults) or {}
     checker = schema()
     checked = [_checked(lambda row=row: row, checker, f"{path.name} {_name(row)}", faults) for row in rows]  # type: ignore[misc]
     files.update({row["id"]: path.name for row in checked if row})
@@ -174,10 +182,24 @@ def _faults(messages: Any, name: str, path: str = "") -> Iterable[Fault]:
             yield Fault(f"{name} {path}".strip(), str(message))
 
 
+def checked_content(cards: Path | None = None) -> Content:
+    """All content as written, from its seal where it has one. Raises ContentError."""
+    cards = cards or folder("cards")
+    return _content(cards, sealed(cards) or _checked_parts(cards))
+
+
 def load(cards: Path | None = None) -> tuple[Knowledge, Reading]:
     """The compiled content. Raises ContentError; then the service must not start."""
-    cards = cards or folder("cards")
-    return compile_content(_content(cards, sealed(cards) or _checked_parts(cards)))
+    return compile_content(checked_content(cards))
+
+
+def reviews_due(content: Content, today: date) -> Iterator[tuple[str, str]]:
+    """The pages that were to be looked at again by today, each with its day, the longest due first."""
+    pages = {content.files[i]: s for part in (content.cards, content.findings, content.investigations)
+             for i, s in part.items()}  # fmt: skip
+    pages |= {**content.headers, **content.plain}
+    days = [(str(spec["next_review"]), name) for name, spec in pages.items() if spec.get("next_review")]
+    yield from ((name, day) for day, name in sorted(days) if date.fromisoformat(day) <= today)
 
 
 def compile_content(content: Content) -> tuple[Knowledge, Reading]:
@@ -216,6 +238,7 @@ def compile_content(content: Content) -> tuple[Knowledge, Reading]:
             row["id"]: compiled.override_reason(row) for row in content.plain["about.yaml"]["override_reasons"]
         },
         set_aside_days=compiled.set_aside_days(content.plain["about.yaml"]["set_aside_for"]),
+        written=content,
         panels={code: frozenset(names) for code, names in content.plain["analytes.yaml"].get("panels", {}).items()},
         overtaken_by=tuple(content.plain["analytes.yaml"].get("overtaken_by", ())),
     )

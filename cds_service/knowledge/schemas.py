@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate, validates_schema
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, pre_load, validate, validates_schema
 
 from cds_service.clinical.formula import WORDS
 from cds_service.clinical.functions import NAMED
@@ -19,6 +21,8 @@ TIERS = ("T0", "T1", "T2", "T3", "T4", "T5", "T6", "T7", "overlay")
 STATUSES = ("draft", "in-review", "approved", "retired")
 PRIORITIES = ("routine", "urgent", "asap", "stat")
 SUMMARY_LIMIT = 140
+_NUMBER, _TAG = r"(?:0|[1-9]\d*)", r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+SEMANTIC = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-{_TAG})?(?:\+{_TAG})?\Z")  # https://semver.org
 
 _COMPARED = {"above", "below", "at_least", "at_most"}
 OBSERVER_FIELDS: Mapping[str, frozenset[str]] = {
@@ -181,18 +185,52 @@ class Example(Strict):
     expect_not = fields.List(fields.String())
 
 
-class Reviewed(Strict):
-    """What every content file says of itself."""
+class Day(fields.Field[str]):
+    """A date like 2026-06-15, kept as text: YAML makes a date of it, the seal a text again."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        try:
+            return date.fromisoformat(str(value)).isoformat()
+        except ValueError:
+            raise ValidationError("write a date like 2026-06-15") from None
+
+
+class Signed(Strict):
+    """Who stands for a page, and how far it has come. What is approved has an author and another reviewer."""
 
     status = fields.String(required=True, validate=validate.OneOf(STATUSES))
+    author = fields.String(allow_none=True)
     reviewed_by = fields.String(required=True, allow_none=True)
-    purpose = fields.String(required=True, validate=validate.Length(min=10))
-    misuse = fields.String(required=True, validate=validate.Length(min=10))
+    next_review = Day(allow_none=True)
 
     @validates_schema
-    def _approved_needs_a_reviewer(self, values: Mapping[str, Any], **_: Any) -> None:
-        if values.get("status") == "approved" and not values.get("reviewed_by"):
+    def _approved_by_somebody_else(self, values: Mapping[str, Any], **_: Any) -> None:
+        if values.get("status") != "approved":
+            return
+        author, reviewer = (" ".join((values.get(name) or "").split()).casefold() for name in ("author", "reviewed_by"))
+        if not reviewer:
             raise ValidationError("approved content names its reviewer in reviewed_by", "reviewed_by")
+        if not author:
+            raise ValidationError("approved content names its author in author", "author")
+        if author == reviewer:
+            raise ValidationError("nobody approves what he wrote: name a reviewer other than the author", "reviewed_by")
+
+
+class TableHeader(Signed):
+    """What a page says of all its rows together; the rows have a schema of their own."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    purpose = fields.String()
+    misuse = fields.String()
+
+
+class Reviewed(Signed):
+    """What every content file says of itself."""
+
+    purpose = fields.String(required=True, validate=validate.Length(min=10))
+    misuse = fields.String(required=True, validate=validate.Length(min=10))
 
 
 class Words(Strict):
@@ -534,6 +572,15 @@ class SourceAttribute(Strict):
     answer = fields.String()
 
 
+class Change(Strict):
+    """One version of the content: when it was made, what is new in it and which cards are affected."""
+
+    version = fields.String(required=True, validate=validate.Regexp(SEMANTIC, error="write it like 1.4.0"))
+    date = Day(required=True)
+    what = fields.String(required=True)
+    affects = fields.Raw(required=True)  # ids of cards, or: all, none
+
+
 class About(Reviewed):
     intended_use = fields.String(required=True)
     does_not = fields.String(required=True)
@@ -548,6 +595,9 @@ class About(Reviewed):
     override_reasons = fields.List(fields.Nested(OverrideReason), required=True)
     set_aside_for = fields.Nested(SetAsideFor, required=True)
     source_attributes = fields.List(fields.Nested(SourceAttribute), required=True)
+    not_predictive = fields.String(required=True)
+    # The newest first; its date is the date of all that is published from the content.
+    changes = fields.List(fields.Nested(Change), required=True, validate=validate.Length(min=1))
     why = fields.List(fields.Nested(Claim), required=True)
 
 
@@ -555,6 +605,7 @@ class Contradiction(Strict):
     id = fields.String(required=True)
     conflict = fields.String(required=True)
     decided = fields.String(required=True)
+    because = fields.String(required=True)
     affects = fields.List(fields.String(), required=True)
     sources = _phrases()
 

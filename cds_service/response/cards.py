@@ -28,6 +28,7 @@ class Issuer:
     tenant: str = ""
     intent: str = "order"
     history_form: str = ""  # where the structured history can be filled in
+    handbook: str = ""  # where the rules are explained; empty: cards name them without a link
     fixed_random: int | None = None  # tests and comparisons want the same uuids every time
 
 
@@ -61,7 +62,7 @@ def _card(
         "uuid": number(0),
         "summary": summary(card, case),
         "indicator": card.indicator,
-        "detail": detail(card, assessment, lead),
+        "detail": detail(card, assessment, lead, issuer.handbook),
         "source": {"label": source.title, "url": source.url} if source.url else {"label": source.title},
     }
     suggestions = list(_suggestions(card, case, recipient, issuer, codes, number))

@@ -11,6 +11,7 @@ from cds_service.clinical.findings import Case, Evidence
 from cds_service.clinical.knowledge import Sentence, Term
 from cds_service.clinical.presence import Presence
 from cds_service.clinical.workup import priority_given
+from cds_service.handbook.addresses import page_of_attributes, page_of_card
 from cds_service.response import fill
 from cds_service.response.markdown import escaped, link, section
 
@@ -25,8 +26,8 @@ _OWN = ("design", "teaching")  # what stands on no publication
 _STATES = {"done": "done", "pending": "pending", "withheld": "not suggested"}
 
 
-def detail(card: CardPlan, assessment: Assessment, lead: bool) -> str:
-    """The whole detail in GitHub-flavoured Markdown."""
+def detail(card: CardPlan, assessment: Assessment, lead: bool, handbook: str = "") -> str:
+    """The whole detail in GitHub-flavoured Markdown. ``handbook``: where its rules are explained, if that is known."""
     case = assessment.case
     parts = [
         section("Found", _found(card, case)),
@@ -42,7 +43,7 @@ def detail(card: CardPlan, assessment: Assessment, lead: bool) -> str:
         section("Cautions", (caution.text for caution in card.cautions)),
         section("Limits of the data", _limits(assessment) if lead else ()),
         section("Sources", _sources(card, case)),
-        _closing(card, case),
+        _closing(card, case, handbook),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -177,9 +178,11 @@ def _sources(card: CardPlan, case: Case) -> Iterator[str]:
         yield "not from a publication: " + "; ".join(own)
 
 
-def _closing(card: CardPlan, case: Case) -> str:
-    rules = ", ".join(f"{definition.id} ({definition.tier})" for definition in card.cards)
+def _closing(card: CardPlan, case: Case, handbook: str) -> str:
+    pages = {one.id: f"{handbook}/{page_of_card(one.id)}" if handbook else "" for one in card.cards}
+    rules = ", ".join(f"{link(one.id, pages[one.id])} ({one.tier})" for one in card.cards)
+    about = f" {link('Intended use and source attributes', f'{handbook}/{page_of_attributes()}')}." if handbook else ""
     return (
         f"*Rule {rules}, content {case.knowledge.version}. Draft content, not clinically approved. "
-        "Supports, does not replace, clinical judgement.*"
+        f"Supports, does not replace, clinical judgement.{about}*"
     )

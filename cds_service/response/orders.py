@@ -9,7 +9,7 @@ from typing import Any
 from cds_service.clinical.findings import Case, Evidence
 from cds_service.clinical.knowledge import OrderItem
 from cds_service.clinical.workup import PlannedOrder
-from cds_service.knowledge.codes import SYSTEMS, Codes
+from cds_service.knowledge.codes import SYSTEMS, Codes, code_of_order
 
 _CATEGORIES = {
     "laboratory": ("108252007", "Laboratory procedure"),
@@ -42,7 +42,7 @@ def _request(
     if category:
         request["category"] = [{"coding": [{"system": SYSTEMS["snomed"], "code": category[0], "display": category[1]}]}]
     request["priority"] = order.priority
-    request["code"] = _code(item, codes)
+    request["code"] = code_of_order(item, codes)
     request["subject"] = {"reference": f"Patient/{context['patient']}"}
     if _ID.fullmatch(context.get("encounter", "")):
         request["encounter"] = {"reference": f"Encounter/{context['encounter']}"}
@@ -54,21 +54,6 @@ def _request(
         request["reasonReference"] = reasons
     request["note"] = [{"text": f"Suggested by rule {rule}, content {case.knowledge.version} (draft content)."}]
     return request
-
-
-def _code(item: OrderItem, codes: Codes) -> dict[str, Any]:
-    """At most one coding per system, each meaning exactly this test, and always its words."""
-    if item.written:
-        split = [text.split(" ", 2) for text in item.written]
-        codings = [
-            {"system": SYSTEMS[s], "code": c, "display": rest[0] if rest else item.text} for s, c, *rest in split
-        ]
-    elif item.code:
-        rows = codes.to_write(item.code)
-        codings = [{"system": SYSTEMS[r.system], "code": r.code, "display": r.display} for r in rows]
-    else:
-        codings = []
-    return {"coding": codings, "text": item.text} if codings else {"text": item.text}
 
 
 def _reasons(order: PlannedOrder, case: Case) -> list[Evidence]:

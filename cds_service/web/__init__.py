@@ -12,6 +12,7 @@ from cds_service.intake.glance import Glance
 from cds_service.knowledge.load import load
 from cds_service.settings import Settings, read_settings, require_known_cards
 from cds_service.web.auth import authenticator_for, register_authentication
+from cds_service.web.book import book
 from cds_service.web.caller import Replays
 from cds_service.web.calls import register_calls
 from cds_service.web.cors import register_headers
@@ -56,5 +57,6 @@ def create_app(settings: Settings | None = None, replays: Replays | None = None,
     app.register_blueprint(feedback)
     app.register_blueprint(health)
     app.register_blueprint(reference)
+    app.register_blueprint(book)
     register_problems(app)
     return app

@@ -22,6 +22,7 @@ log = logging.getLogger("cds_service")
 
 RETRY_AFTER_SECONDS = 5
 LONGEST_SUBJECT = 1024
+_OPEN = ("health", "book")
 
 Authenticator = Callable[[Request], Caller]
 """Who sent a request. Raises UnauthenticatedError when that is not known."""
@@ -94,8 +95,9 @@ def register_authentication(app: Flask, authenticator: Authenticator) -> None:
     """Ask who calls before anything else is done for the request: also before an address is said to exist."""
 
     def know_the_caller() -> None:
-        # Browsers ask with OPTIONS first and send no token with it; health and metrics tell of no patient.
-        open_to_all = request.method == "OPTIONS" or request.blueprint == "health"
+        # Browsers ask with OPTIONS first and send no token with it; health, metrics and the book of rules tell of no
+        # patient, and a clinician who follows the link of a card has no token either.
+        open_to_all = request.method == "OPTIONS" or request.blueprint in _OPEN
         g.caller = ANYBODY if open_to_all else authenticator(request)
         if not open_to_all:
             note(tenant=pseudonym(state().settings.secret, g.caller.key))

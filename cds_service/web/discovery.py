@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from cds_service.handbook.addresses import page_of_attributes
 from cds_service.intake.envelope import HOOK
 from cds_service.intake.prefetch import REQUIRED
 from cds_service.web.answers import json_response
@@ -68,6 +69,7 @@ def service(today: date, wanted: frozenset[str]) -> dict[str, Any]:
             "Needs the patient and conditions queries (412 without them); every other query adds facts, and what is "
             "not sent is unknown, never normal. FHIR R4 (R4B accepted). Not for patients or carers, and not a "
             "detector of emergencies: it restates charted findings and supports, does not replace, clinical judgement."
+            f" Intended use, limits and source attributes: {settings.handbook or '/handbook'}/{page_of_attributes()}."
             + ("" if emergency else " The emergency tier is switched off at this site.")
             + (" Silent mode: every call is assessed and answered without cards." if settings.silent else "")
         ),

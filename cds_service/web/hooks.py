@@ -40,7 +40,7 @@ def call(service_id: str) -> Response:
         return _nothing_to_say(passed, here, today)
     hook, outcome = assess_call(decode(body), today)
     intent = here.settings.policy.order_intent
-    issuer = Issuer(here.settings.secret, caller().key, intent=intent, history_form=_history_form(here))
+    issuer = Issuer(here.settings.secret, caller().key, intent, _history_form(here), here.settings.handbook)
     recipient = Recipient(hook.patient_id, hook.encounter_id, hook.user_id)
     cards = write_cards(outcome.assessment, recipient, issuer, here.reading.codes)
     if not is_trial(hook, here):  # nobody's care: it must not count as advice that was shown

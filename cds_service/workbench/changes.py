@@ -11,13 +11,14 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from cds_service import units
+from cds_service.artefacts.questionnaire import Spec, is_flag, options
 from cds_service.clinical.analytes import Analyte
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.errors import Fault, RequestError
 from cds_service.knowledge.codes import SYSTEMS
 from cds_service.knowledge.reading import Reading
 from cds_service.web.trial import AS_OF, TRIAL_DAYS
-from cds_service.workbench.questionnaire import Spec, is_flag, options, response
+from cds_service.workbench.questionnaire import response
 
 Json = dict[str, Any]
 MOST_CHANGES = 20

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
+from cds_service.artefacts.questionnaire import Spec, is_flag, items, options
 from cds_service.assess import Outcome
 from cds_service.clinical.assessment import Policy, leading_tier
 from cds_service.clinical.chart import Answer, Chart
@@ -15,7 +16,7 @@ from cds_service.clinical.knowledge import Knowledge
 from cds_service.intake.concepts import Concepts
 from cds_service.intake.resources import About, read_answers
 from cds_service.knowledge.reading import Reading
-from cds_service.workbench.questionnaire import Answers, Spec, enabled, is_flag, items, options, response
+from cds_service.workbench.questionnaire import Answers, enabled, response
 
 SILENT = "silent"
 

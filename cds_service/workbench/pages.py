@@ -11,12 +11,15 @@ from jinja2 import TemplateError
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
+from cds_service.artefacts.questionnaire import is_flag, items, options, questionnaire
 from cds_service.errors import Fault, RequestError
 from cds_service.feedback_report import count
+from cds_service.handbook.library import KINDS
 from cds_service.intake.decode import decode
 from cds_service.intake.envelope import read_envelope
 from cds_service.web.answers import json_response
 from cds_service.web.body import read_body
+from cds_service.web.book import handbook
 from cds_service.web.discovery import SERVICE
 from cds_service.web.hooks import assess_call
 from cds_service.web.state import state
@@ -26,19 +29,11 @@ from cds_service.workbench.access import bear_policy, require_own_page
 from cds_service.workbench.changes import Known, Possible, applied, compared, possible, read_changes, with_answers
 from cds_service.workbench.charts import request_of_chart
 from cds_service.workbench.deciding import SILENT, Form, askable_items, next_step
-from cds_service.workbench.library import KINDS, cited_by, found, library
 from cds_service.workbench.markdown import rendered
 from cds_service.workbench.patients import Story, request_of, stories
 from cds_service.workbench.pictures import lab_picture, timeline_picture
 from cds_service.workbench.questionnaire import history as history_of
-from cds_service.workbench.questionnaire import (
-    is_flag,
-    items,
-    observations,
-    options,
-    questionnaire,
-    read_answers,
-)
+from cds_service.workbench.questionnaire import observations, read_answers
 from cds_service.workbench.questionnaire import response as filled_form
 from cds_service.workbench.reasoning import document
 
@@ -287,21 +282,21 @@ def questionnaire_resource() -> Response:
 @workbench.get("/workbench/content")
 def content() -> str:
     """All of the content, and a search over it."""
-    entries = library(state().settings.content)
+    library, kinds = handbook().library, [kind.name for kind in KINDS]
     text, kind = request.args.get("text", "")[:200], request.args.get("kind", "")
-    listed = found(entries, text, kind if kind in KINDS else "")
-    return render_template("content.html", entries=listed, count=len(entries), text=text, kind=kind, kinds=KINDS)
+    listed = library.search(text, kind if kind in kinds else "")
+    return render_template("content.html", entries=listed, count=len(library), text=text, kind=kind, kinds=kinds)
 
 
 @workbench.get("/workbench/content/<rule>")
 def one_rule(rule: str) -> str:
-    """One rule as it is written, with status, sources and worked examples."""
-    entries = library(state().settings.content)
-    if rule not in entries:
+    """One rule as the handbook says it, with the patients who show it."""
+    entry = handbook().library.get(rule)
+    if entry is None:
         raise NotFound
     patients = [story for story in stories().values() if rule in story.cards]
-    cited = cited_by(entries, rule)
-    return render_template("rule.html", e=entries[rule], entries=entries, cited=cited, patients=patients)
+    body = handbook().body(entry, lambda name: url_for(".one_rule", rule=name))
+    return render_template("rule.html", e=entry, body=body, patients=patients)
 
 
 @workbench.get("/workbench/feedback")

@@ -202,10 +202,10 @@ def test_content_is_searched_and_read(opened: OpenPage, screenshot: Any) -> None
     page.get_by_role("link", name="TW14").first.click()
     expect(page.get_by_role("heading", name="TW14: Thyroid function abnormal")).to_be_visible()
     expect(page.locator("main")).to_contain_text("reviewed by nobody")
-    for heading in ("As it is written", "Worked examples", "Sources", "Patients with this card"):
+    for heading in ("Shown when", "Worked examples", "Sources", "Patients with this card"):
         expect(page.get_by_role("heading", name=re.compile(heading))).to_be_visible()
     screenshot(page, "content-rule")
-    page.locator("dl.spec a", has_text="H35").first.click()
+    page.locator(".rule a", has_text="H35").first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("H35")
 
 
@@ -233,6 +233,8 @@ PAGES = [
     ("/workbench/history", "#start-history", ""),
     ("/workbench/content?text=potassium", "table", ""),
     ("/workbench/content/TW14", "table", ""),
+    ("/handbook/cards/TW14.html", "h1", ""),
+    ("/handbook/differential.html", "svg.map", ""),
     ("/workbench/feedback", "h1", ""),
     ("/workbench/patients/nobody", "h1", ""),
     ("/docs", "h1", ""),

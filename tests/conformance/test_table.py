@@ -46,12 +46,9 @@ ROWS = list(read_rows(PAGE.read_text(encoding="utf-8")))
 
 @cache
 def functions_in(name: str) -> dict[str, bool]:
-    """The test functions of a file: name -> whether it is parametrized."""
-    file = next((ROOT / "tests").rglob(name), None)
-    if file is None:
-        return {}
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    return {f.name: bool(f.decorator_list) for f in tree.body if isinstance(f, ast.FunctionDef)}
+    """The test functions of the files of this name: name -> whether it is parametrized."""
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in (ROOT / "tests").rglob(name)]
+    return {f.name: bool(f.decorator_list) for tree in trees for f in tree.body if isinstance(f, ast.FunctionDef)}
 
 
 def faults_of(row: Row) -> Iterator[str]:

@@ -293,7 +293,7 @@ CHECKS = (
 )  # fmt: skip
 
 
-PAGES = "^/workbench|^/Questionnaire|^/docs|^/openapi|^/$"
+PAGES = "^/workbench|^/Questionnaire|^/docs|^/openapi|^/handbook|^/fhir|^/$"
 
 
 @pytest.mark.parametrize(

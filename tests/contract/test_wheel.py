@@ -109,6 +109,8 @@ def test_the_wheel_holds_code_content_fixtures_and_licences_and_nothing_else(ins
         "web/migrations/versions/",
         "openapi.yaml",
         "web/templates/reference.html",
+        "handbook/handbook.css",
+        "handbook/templates/entry.html",
     ):
         assert any(name.startswith(f"cds_service/{wanted}") for name in names), wanted
     for wanted in ("LICENSE", "NOTICE"):

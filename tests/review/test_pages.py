@@ -187,6 +187,9 @@ def stricter(tmp_path: Path) -> Path:
     assert changed != text
     (cards / "analytes.yaml").write_text(changed, "utf-8")
     (cards / "VERSION").write_text("9.9.9\n")
+    about = (cards / "about.yaml").read_text("utf-8")
+    news = "changes:\n- {version: 9.9.9, date: 2026-06-15, what: Potassium from 1.5., affects: [TW05]}\n"
+    (cards / "about.yaml").write_text(about.replace("changes:\n", news), "utf-8")
     return cards
 
 

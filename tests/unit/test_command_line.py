@@ -50,7 +50,12 @@ def failure(*arguments: str | Path, status: int = 1, **settings: str) -> str:
         ("", ("charted muscle twitching", "cds-service serve", "cds-service assess", "check-content", "settings")),
         ("serve", ("127.0.0.1:8000", "--workers", "cds-service settings", "CDS_TODAY=")),
         ("assess", ("CDS Hooks request", "FHIR Bundle", "--explain", "--json", "2026-06-15", "cds-service assess")),
-        ("check-content", ("file, field and remedy", "worked example", "CDS_CONTENT", "cds-service check-content")),
+        (
+            "check-content",
+            ("file, field and remedy", "worked example", "next_review", "CDS_CONTENT", "cds-service check-content"),
+        ),
+        ("handbook", ("plain words", "sources", "--content", "index.html", "traceability.csv")),
+        ("export-fhir", ("FHIR R4", "transaction", "CDS_PUBLIC_URL", "--content")),
         ("feedback-report", ("accepted", "--since 2026-01-01", "--csv", "--svg", "--comments", "CDS_DATABASE_URL")),
         (
             "review",

@@ -11,11 +11,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from cds_service import fhir
+from cds_service.artefacts.questionnaire import items, options
 from cds_service.web.hooks import assess_call
 from cds_service.web.state import state
 from cds_service.workbench.deciding import Form
 from cds_service.workbench.patients import request_of, stories
-from cds_service.workbench.questionnaire import enabled, history, items, options
+from cds_service.workbench.questionnaire import enabled, history
 from tests.conftest import TODAY
 from tests.workbench.conftest import application
 

@@ -1,0 +1,294 @@
+"""The page of an entry: its rule in plain words, where it leads, its claims with sources, its examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cds_service.handbook import library as kinds
+from cds_service.handbook.library import Entry, Library
+from cds_service.handbook.plainly import SYSTEM_NAMES, Vocabulary, Words
+
+Spec = Mapping[str, Any]
+URGENCIES = {"E": "same day", "U": "days to 2 weeks", "S": "weeks", "R": "routine", "N": "no urgency"}
+TIERS = {
+    "T0": "emergency", "T1": "critical value", "T2": "red flag", "T3": "place", "T4": "correctable result",
+    "T5": "medicine or withdrawal", "T6": "hyperexcitable nerve", "T7": "benign", "overlay": "beside other cards",
+}  # fmt: skip
+_BOUNDS = {"below": "below {}", "above": "above {}", "at_most": "{} or less", "at_least": "{} or more"}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading with a list or a table below it, and a note before them. One with neither is not shown."""
+
+    title: str
+    note: str = ""
+    items: tuple[Words, ...] = ()
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[Words, ...], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.items or self.rows)
+
+
+class Sections:
+    """The sections of every entry of a library."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._says = Vocabulary(library.content)
+
+    def of(self, entry: Entry) -> list[Section]:
+        """The sections of one page, in reading order; what an entry lacks has no section."""
+        own = _RULES[entry.kind](self, entry.spec)
+        common = (self._claims(entry.spec), self._examples(entry), self._users(entry), self._citations(entry))
+        return [section for section in (*own, *common) if section]
+
+    # ------------------------------------------------------------ what all have in common
+
+    def _claims(self, spec: Spec) -> Section:
+        rows = tuple((Words(one["claim"]), self.source(one["source"])) for one in spec.get("why", ()))
+        return Section("What it rests on", head=("Claim", "Source"), rows=rows)
+
+    def source(self, name: str) -> Words:
+        """A reference or another entry by what it is called."""
+        return self._entry(self._library[name]) if name in self._library else Words(name)
+
+    def _examples(self, entry: Entry) -> Section:
+        examples = entry.spec.get("examples", ())
+        rows = tuple((Words(_name(one)), Words(_given(one)), Words(_expected(one))) for one in examples)
+        note = "They run with the tests and with cds-service check-content."
+        return Section("Worked examples", note, head=("Example", "Given", "Expected"), rows=rows)
+
+    def _users(self, entry: Entry) -> Section:
+        users = self._library.used_by(entry.id)
+        return Section("Used by", items=tuple(self._entry(one) for one in users))
+
+    def _citations(self, entry: Entry) -> Section:
+        cited = self._library.cited_by(entry.id) if entry.kind is kinds.REFERENCE else []
+        return Section("Cited by", items=tuple(self._entry(one) for one in cited))
+
+    def _entry(self, entry: Entry) -> Words:
+        plain = entry.kind in (kinds.FINDING, kinds.REFERENCE, kinds.TEST)
+        return Words(entry=entry.id, name=entry.title if plain else f"{entry.id} {entry.title}")
+
+    # ------------------------------------------------------------ each kind
+
+    def _card(self, spec: Spec) -> Iterator[Section]:
+        yield Section("Shown when", "Muscle twitching is charted and current, and:", (self._rule(spec["when"]),))
+        yield Section("Not shown when", items=self._reasons(spec["suppressed_when"]))
+        yield Section("How loud", f"Tier {spec['tier']}, {TIERS[spec['tier']]}.", self._choices(spec["indicator"]))
+        yield Section("What it says first", "The first that holds.", self._sentences(spec["summary"]))
+        yield Section("Listed as found", items=self._rules(spec["found"]))
+        yield Section("Listed as speaking against", items=self._rules(spec["against"]))
+        asked = tuple(self._when(self._says.finding(one["ask"]), one) for one in spec["asks"])
+        yield Section("Named when not documented", items=asked)
+        yield Section("Causes it may name", items=tuple(self.source(one) for one in spec["hypotheses"]))
+        rows = tuple((self._when(Words(one["text"]), one), self._cited(one["source"])) for one in spec["reasoning"])
+        yield Section("Why this", head=("What the card says", "Source"), rows=rows)
+        yield Section("Tests and referrals it may suggest", "As drafts, to be changed or dismissed.",
+                      head=("Suggestion", "Order", "Priority", "Only if"), rows=tuple(self._orders(spec)))  # fmt: skip
+        yield Section("Sources", items=tuple(self.source(one) for one in spec["sources"]))
+
+    def _orders(self, spec: Spec) -> Iterator[tuple[Words, ...]]:
+        for suggestion in spec["suggestions"]:
+            label = suggestion["label"] + (" (recommended)" if suggestion["recommended"] else "")
+            for order in suggestion["orders"]:
+                conditions = [self._rule(one["when"]) for one in (suggestion, order) if one.get("when")]
+                conditions += [self._reason(one).led_by("Not:") for one in order["unless"]]
+                test = Words(entry=order["order"], name=self._library[order["order"]].title)
+                yield Words(label), test, Words(order["priority"]), Words(parts=tuple(conditions))
+
+    def _finding(self, spec: Spec) -> Iterator[Section]:
+        if "when" in spec:
+            yield Section("Present when", "Absent when this is documented not to hold; otherwise unknown.",
+                          (self._rule(spec["when"]),))  # fmt: skip
+        if "compute" in spec:
+            yield Section("The rule", items=(Words(spec["rule"]),))
+        yield Section("Present when", "Any one of these.", tuple(self._says.item(one) for one in spec["present_when"]))
+        absent = tuple(self._says.item(one, denies=True) for one in spec["absent_when"])
+        yield Section("Absent when", "Any one of these, and nothing above. Otherwise it is unknown.", absent)
+        words = spec.get("words") or {}
+        said = {"present": "present", "absent": "absent", "unless": "cancelled by", "lifts": "counts in spite of"}
+        items = [Words(f"{label}: {', '.join(words[key])}") for key, label in said.items() if words.get(key)]
+        denied = [Words("a denial of these words is documented absence")] if words.get("denied") else []
+        yield Section("Words that the record may use", items=(*items, *denied))
+        yield Section("How long it counts", items=tuple(Words(one) for one in _windows(spec)))
+
+    def _limits(self, spec: Spec) -> Iterator[Section]:
+        unit = spec.get("unit", "")
+        bands = {"action": "makes a card", "causal": "may explain twitching alone", "critical": "critical"}
+        rows = [(Words(label), Words(_bounds(spec[key], unit))) for key, label in bands.items() if spec.get(key)]
+        if spec.get("reference"):
+            low, high = spec["reference"]
+            ends = [f"from {low}"] * (low is not None) + [f"to {high}"] * (high is not None)
+            interval = f"{' '.join(ends)} {unit}"
+            rows.insert(0, (Words("reference, where the laboratory gives none"), Words(interval)))
+        note = "Adult limits, outside pregnancy. The reporting laboratory's own range and flags come first."
+        yield Section("Limits", note, head=("What for", "Value"), rows=tuple(rows))
+        looks = [Words(f"A normal result counts for {spec['look_back']}.")]
+        looks += [self._when(Words(f"Only {one['to']}"), one) for one in spec.get("shorter", ())]
+        yield Section("How long a result counts", items=tuple(looks))
+        factors = tuple((Words(name), Words(_factor(by, unit))) for name, by in spec["units"].items())
+        yield Section("Units", "Any other unit, or none, is shown and never compared.",
+                      head=("Unit", f"In {unit}"), rows=factors)  # fmt: skip
+        yield Section("What follows", items=(Words(spec["follow_on"]),))
+        yield Section("The specimen", items=tuple(Words(spec[key]) for key in ("specimen", "rule") if key in spec))
+
+    def _hypothesis(self, spec: Spec) -> Iterator[Section]:
+        yield Section("Urgency", items=self._choices(spec["urgency"], URGENCIES))
+        yield Section("Speaks for it", "It is in play when at least one of these is present.", self._rules(spec["for"]))
+        yield Section("Speaks against it", items=self._rules(spec["against"]))
+        for key, title in (("needs", "Not in play without"), ("excluded_when", "Excluded when")):
+            yield Section(title, items=(self._rule(spec[key]),) if spec.get(key) else ())
+        yield Section("Decided by", items=tuple(self.source(name) for name in spec["decided_by"]))
+        more = [self._when(Words(f"named more precisely: {one['name']}"), one) for one in spec["also_named"]]
+        also = [Words(spec["also"])] if "also" in spec else []
+        yield Section("Also", items=(*also, *more))
+
+    def _test(self, spec: Spec) -> Iterator[Section]:
+        codes = self._library.content.codes
+
+        def code(item: Spec) -> str:
+            rows = codes.to_write(item["code"]) if item["code"] and not item["written"] else ()
+            listed = [f"{SYSTEM_NAMES.get(row.system, row.system)} {row.code}" for row in rows] or item["written"]
+            return ", ".join(listed) or "in words only"
+
+        rows = tuple((Words(one["text"]), Words(code(one))) for one in spec["orders"])
+        yield Section("What is ordered", "One draft request each.", head=("Order", "Code written"), rows=rows)
+        yield Section("Not suggested when", f"An order of the last {spec['pending_for']} counts as pending.",
+                      self._reasons(spec["not_when"]))  # fmt: skip
+
+    def _medicines(self, spec: Spec) -> Iterator[Section]:
+        causal = str(spec["causal"]) in ("yes", "True", "true")
+        chronic = " Any duration before the onset counts." if spec["chronic"] else ""
+        said = "Yes. " if causal else "It is asked about, not blamed. "
+        yield Section("Can it cause twitching", items=(Words(said + spec["mechanism"] + chronic),))
+        names = ", ".join(self._says.concept(one) for one in spec["concepts"]) or "no codes"
+        yield Section("Recognised by", items=(Words(f"codes: {names}"), Words(f"names: {', '.join(spec['names'])}")))
+        yield Section("May alter", items=tuple(self._says.finding(one) for one in spec["affects"]))
+        yield Section("Worth checking", items=tuple(self.source(one) for one in spec["check"]))
+        yield Section("How strong the evidence is", items=(Words(spec["strength"]),))
+
+    def _caution(self, spec: Spec) -> Iterator[Section]:
+        yield Section("Said when", items=(self._rule(spec["when"]),))
+        yield Section("Beside", items=tuple(self.source(one) for one in spec["about"]))
+
+    def _silence(self, spec: Spec) -> Iterator[Section]:
+        alone = " It holds only while none of the cards below fires." if spec.get("applies") else ""
+        yield Section("Holds when", alone.strip(), (self._rule(spec["when"]),) if spec.get("when") else ())
+        yield Section("Cards that appear in spite of it", items=tuple(self.source(one) for one in spec["lets_through"]))
+
+    def _recheck(self, spec: Spec) -> Iterator[Section]:
+        yield Section("Used when", "The first row that holds.", (self._rule(spec["when"]),))
+        times = [Words(_interval(spec["recheck_in"]))]
+        times += [Words(f"after a further normal examination {_interval(spec['then'])}")] if "then" in spec else []
+        if "ends_after" in spec:
+            times.append(Words(f"not again once the twitching is older than {spec['ends_after']}"))
+        yield Section("When", items=(*times, Words(f"It says: {spec['sentence']}")))
+
+    def _gate(self, spec: Spec) -> Iterator[Section]:
+        yield Section("The rule", items=tuple(Words(one) for one in spec["rule"]))
+        yield Section("Codes", items=tuple(Words(self._says.concept(one)) for one in spec["concepts"]))
+
+    def _reference(self, spec: Spec) -> Iterator[Section]:
+        yield Section("Kind", items=(Words(spec["kind"]),))
+
+    # ------------------------------------------------------------ parts
+
+    def _rule(self, spec: Any) -> Words:
+        return self._says.formula(spec)
+
+    def _rules(self, specs: Iterable[Any]) -> tuple[Words, ...]:
+        return tuple(map(self._rule, specs))
+
+    def _reason(self, spec: Spec) -> Words:
+        return Words(spec["because"], parts=(self._rule(spec["when"]),))
+
+    def _reasons(self, specs: Iterable[Spec]) -> tuple[Words, ...]:
+        return tuple(map(self._reason, specs))
+
+    def _when(self, words: Words, spec: Spec) -> Words:
+        """Words that are said only when a formula holds."""
+        if not spec.get("when"):
+            return words
+        return replace(words, parts=(self._rule(spec["when"]).led_by("when"),))
+
+    def _sentences(self, specs: Iterable[Spec]) -> tuple[Words, ...]:
+        return tuple(self._when(Words(one["text"]), one) for one in specs)
+
+    def _choices(self, spec: Any, names: Mapping[str, str] | None = None) -> tuple[Words, ...]:
+        said = names or {}
+        choices = spec if isinstance(spec, list) else [{"is": spec}]
+        return tuple(self._when(Words(said.get(str(one["is"]), str(one["is"]))), one) for one in choices)
+
+    def _cited(self, name: str) -> Words:
+        return self.source(name) if name else Words("–")
+
+
+_RULES: Mapping[kinds.Kind, Callable[[Sections, Spec], Iterator[Section]]] = {
+    kinds.CARD: Sections._card, kinds.FINDING: Sections._finding, kinds.LIMITS: Sections._limits,
+    kinds.HYPOTHESIS: Sections._hypothesis, kinds.TEST: Sections._test, kinds.MEDICINES: Sections._medicines,
+    kinds.CAUTION: Sections._caution, kinds.SILENCE: Sections._silence, kinds.RECHECK: Sections._recheck,
+    kinds.GATE: Sections._gate, kinds.REFERENCE: Sections._reference,
+}  # fmt: skip
+
+
+def _bounds(spec: Spec, unit: str) -> str:
+    return " or ".join(_BOUNDS[key].format(f"{value} {unit}".strip()) for key, value in spec.items())
+
+
+def _factor(by: Any, unit: str) -> str:
+    factor, offset = by if isinstance(by, list) else (by, 0)
+    return f"× {factor}" + (f" + {offset}" if offset else "") + f" {unit}"
+
+
+def _interval(span: Any) -> str:
+    if not isinstance(span, Mapping):
+        return "no date is set"
+    same = span["after"] == span["until"]
+    return f"after {span['after']}" if same else f"between {span['after']} and {span['until']}"
+
+
+def _windows(spec: Spec) -> Iterator[str]:
+    if spec.get("acute"):
+        yield "acute: of the last 72 hours, or of 7 days and charted in the current visit; undated never counts"
+    if spec.get("present_for"):
+        yield f"a dated result, report or answer shows it for {spec['present_for']}"
+    if spec.get("absent_for"):
+        yield f"documented absence counts for {spec['absent_for']}"
+    if spec.get("before_onset"):
+        before = spec["before_onset"]
+        yield "also from before the twitching" if before == "any" else f"at most {before} before the twitching"
+    if spec.get("lasting"):
+        yield "a lasting sign: absence counts only from 14 days after it was last found, at the same place"
+    if spec.get("absent_after_onset"):
+        yield "absence counts only after the onset"
+
+
+def _name(example: Spec) -> str:
+    return str(example.get("name") or example.get("value") or example.get("medicine") or "")
+
+
+def _given(example: Spec) -> str:
+    if "given" in example:
+        return _flat(example["given"]) or "nothing"
+    return _flat({key: value for key, value in example.items() if key not in ("name", "expect", "medicine", "value")})
+
+
+def _flat(value: Any) -> str:
+    """A small record or a list of facts in one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_flat(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(_flat, value))
+    return str(value)
+
+
+def _expected(example: Spec) -> str:
+    said = [_flat(example["expect"])]
+    said += [f"orders {', '.join(example['expect_orders'])}"] if example.get("expect_orders") else []
+    said += [f"not {', '.join(example['expect_not'])}"] if example.get("expect_not") else []
+    return "; ".join(said)

@@ -1,0 +1,186 @@
+"""The handbook says every rule of the content, every link in it leads somewhere, and it is the same each time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import posixpath
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from markupsafe import escape
+
+from cds_service.handbook.addresses import page_of_attributes, page_of_card
+from cds_service.handbook.pages import Handbook, Page
+from cds_service.handbook.plainly import _FURTHER, Vocabulary
+from cds_service.handbook.traces import Traces
+from cds_service.knowledge.load import Content
+from cds_service.knowledge.schemas import OBSERVER_FIELDS
+from tests.conformance.test_table import functions_in
+
+
+@pytest.fixture(scope="session")
+def book(content: Content) -> Handbook:
+    return Handbook(content)
+
+
+@pytest.fixture(scope="session")
+def written(book: Handbook) -> dict[str, Page]:
+    """Every file but the one that repeats all others for paper."""
+    return {path: book._made(path) for path in book._paths if path != "paper.html"}
+
+
+def words_of(page: Page) -> str:
+    """A page with every white space as one blank, as browsers show it."""
+    return " ".join(page.body.decode().split())
+
+
+def said(text: Any) -> str:
+    """Text of the content as it stands in a page."""
+    return " ".join(str(escape(text)).split())
+
+
+def test_every_entry_of_the_content_has_a_page_that_says_it(book: Handbook, written: dict[str, Page]) -> None:
+    assert len({entry.path for entry in book.library.values()}) == len(book.library) > 800
+    for entry in book.library.values():
+        words = words_of(written[entry.path])
+        assert f"<strong>{entry.status}</strong>" in words and "not clinically approved" in words
+        for part in (entry.title, entry.header["purpose"] or "", entry.header["misuse"] or ""):
+            assert said(part) in words, entry.id
+        for claim in entry.spec.get("why", ()):
+            assert said(claim["claim"]) in words, entry.id
+            assert said(book.library[claim["source"]].title) in words, entry.id
+        for example in entry.spec.get("examples", ()):
+            assert said(example.get("name", "")) in words, entry.id
+
+
+def test_no_heading_stands_over_nothing_and_none_stands_twice(book: Handbook, written: dict[str, Page]) -> None:
+    for entry in book.library.values():
+        words = words_of(written[entry.path])
+        headings = re.findall(r"<h2>([^<]*)</h2>", words)
+        assert len(headings) == len(set(headings)), entry.id
+        assert len(headings) == len(re.findall(r'<ul class="said">|<table>', words)), entry.id
+
+
+def test_every_link_leads_to_a_page_or_names_a_source(book: Handbook, written: dict[str, Page]) -> None:
+    sources = {row["url"] for row in book.content.tables["references.yaml"] if "url" in row}
+    for path, page in written.items():
+        if not page.kind.startswith("text/html"):
+            continue
+        text = page.body.decode()
+        assert not re.search(r"<(script|style|form|iframe)|<[^>]* (on\w+|style)=", text), path
+        places = re.findall(r' id="([^"]*)"', text)
+        assert len(places) == len(set(places)), path
+        for target in {unescape(one) for one in re.findall(r' (?:href|src)="([^"]*)"', text)} - sources - {"data:,"}:
+            place, _, part = target.partition("#")
+            reached = posixpath.normpath(posixpath.join(posixpath.dirname(path), place)) if place else path
+            assert reached in written or reached == "paper.html", (path, target)
+            assert not part or part in places, (path, target)
+
+
+def test_the_same_content_gives_the_same_bytes(content: Content, written: dict[str, Page]) -> None:
+    again = Handbook(content)
+    for path in ("index.html", "differential.html", "cards/TW13.html", "thresholds/K.html", "traceability.csv"):
+        assert again.page(path) == written[path]
+
+
+def test_a_path_that_is_none_has_no_page(book: Handbook) -> None:
+    for path in ("", "cards/TW99.html", "../about.yaml", "/etc/passwd", "cards/../index.html"):
+        assert book.page(path) is None
+
+
+def test_the_paper_holds_every_card_and_starts_chapters_on_new_pages(book: Handbook) -> None:
+    page = book.page("paper.html")
+    assert page
+    text = page.body.decode()
+    assert all(f"{card}: " in text for card in book.content.cards)
+    style = book.page("handbook.css")
+    assert style and b"@media print" in style.body and b"prefers-color-scheme:dark" in style.body
+
+
+# ---------------------------------------------------------------- plain words
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("babinski", "an extensor plantar response"),
+        ({"below": {"K": "3.0 mmol/L"}}, "potassium below 3.0 mmol/L"),
+        ({"below": {"K": "3.0 mmol/L"}, "inclusive": True}, "potassium at or below 3.0 mmol/L"),
+        ({"between": {"K": ["3.0 mmol/L", "3.5 mmol/L"]}}, "potassium from 3.0 mmol/L to 3.5 mmol/L, both included"),
+        ({"absent": "babinski"}, "documented as absent: an extensor plantar response"),
+        ({"not_present": "babinski"}, "not present (absent or not known): an extensor plantar response"),
+        ({"within": {"atrophy": "30 days"}}, "muscle wasting, with evidence of the last 30 days"),
+        ({"any": ["atrophy", "clonus"]}, "at least one of: (muscle wasting; clonus)"),
+        ({"at_least": {"n": 2, "of": ["atrophy", "clonus", "cramps"]}}, "at least 2 of: (muscle wasting; clonus; "),
+        ({"not_present": {"any": ["atrophy", "clonus"]}}, "not present (absent or not known): at least one of: ("),
+        ("valid_K", "a valid result of potassium (final, after the onset, inside its look-back window)"),
+        ({"of_codes": {"problem": ["als"], "state": "ever"}}, "a problem, past or present: "),
+    ],
+)
+def test_a_rule_is_said_in_plain_words(content: Content, rule: Any, words: str) -> None:
+    assert str(Vocabulary(content).formula(rule)).startswith(words)
+
+
+def test_every_field_of_an_observer_has_words() -> None:
+    fields = set().union(*OBSERVER_FIELDS.values())
+    assert fields - set(_FURTHER) == {"lacks"}  # which stands with the answer
+
+
+def test_no_rule_is_left_as_its_name(content: Content) -> None:
+    """A finding in the words of a rule is said by its title, never by its id."""
+    says = Vocabulary(content)
+    named = {str(says.finding(name)) for name in content.findings}
+    assert not [name for name in named if re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", name)]
+
+
+# ---------------------------------------------------------------- what it is for, and where it comes from
+
+
+def test_the_source_attributes_are_all_there_for_readers_and_machines(written: dict[str, Page]) -> None:
+    told = json.loads(written[page_of_attributes("json")].body)
+    names = [one["attribute"] for one in told["source_attributes"]]
+    assert names == [
+        "bibliographic citation", "developer", "funding source of the technical implementation",
+        "release and revision dates", "race", "ethnicity", "language", "sexual orientation", "gender identity", "sex",
+        "date of birth", "social determinants of health", "health status assessments",
+    ]  # fmt: skip
+    assert all(("used" in one) != ("answer" in one) for one in told["source_attributes"])
+    words = words_of(written[page_of_attributes()])
+    lists = ("not_intended_for", "never_claim", "limitations", "each_card_shows")
+    for part in (told["intended_use"], told["users"], told["population"], *(one for key in lists for one in told[key])):
+        assert said(part) in words
+    assert told["status"] == "draft" and told["reviewed_by"] is None and told["bibliography"]
+
+
+def test_the_page_of_a_card_is_where_others_link_to(content: Content, written: dict[str, Page]) -> None:
+    assert all(page_of_card(card) in written for card in content.cards)
+
+
+def test_every_statement_is_traced_to_a_test_that_exists_or_has_a_reason(book: Handbook) -> None:
+    rows = book._traces.rows
+    assert len({row.statement for row in rows}) == 288
+    for row in rows:
+        assert bool(row.content) != bool(row.reason) and bool(row.tests) == bool(row.content)
+    for file, test in {tuple(t.partition("[")[0].split("::")) for row in rows for t in row.tests}:
+        assert test in functions_in(posixpath.basename(file))
+
+
+def test_a_statement_leads_to_the_nearest_cards_also_through_findings_and_causes(book: Handbook) -> None:
+    by_carrier = {row.content: row for row in book._traces.rows}
+    assert by_carrier["card:TW25"].cards == ("TW25",)
+    assert by_carrier["analyte:VitD"].cards == ("TW16",)
+    assert by_carrier["finding:mimic_joint_moves"].cards == ("TW25",)
+    assert {"TW01", "TW20"} <= set(by_carrier["finding:pnh_two"].cards)  # which only a finding of patterns names
+    assert "TW18" in by_carrier["drug-class:ppi"].cards
+    assert set(by_carrier["contradiction:X03"].cards) == {"TW17", "TW24", "TW22"}
+
+
+def test_the_tables_can_be_read_by_machines(book: Handbook, written: dict[str, Page]) -> None:
+    traces = list(csv.reader(io.StringIO(written["traceability.csv"].body.decode())))
+    assert tuple(traces[0]) == Traces.HEAD and len(traces) == len(book._traces.rows) + 1
+    conflicts = list(csv.DictReader(io.StringIO(written["contradictions.csv"].body.decode())))
+    assert len(conflicts) == 18 and all(row["decided"] and row["because"] for row in conflicts)
