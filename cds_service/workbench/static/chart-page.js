@@ -13,13 +13,15 @@ const problems = document.querySelector("#problems");
 const notes = document.querySelector("#notes");
 const AS_OF = "cds-service.as-of";
 
-/** Assess this request and show everything about it. */
-async function open(request, remarks = []) {
+/** Assess this request and show everything about it, unless `stale` says that another was opened meanwhile. */
+async function open(request, stale, remarks = []) {
   const began = performance.now();
   showRemarks(remarks);
   const answers = await assessed(request);
-  Object.assign(chart, {request, ...answers});
+  if (stale()) return;
   const {cards, why} = await ask("/workbench/show", answers);
+  if (stale()) return;
+  Object.assign(chart, {request, ...answers});
   page.hidden = false;
   showCards(document.querySelector("#cards-shown"), cards);
   put(document.querySelector("#why"), why);
@@ -40,11 +42,12 @@ function showRaw(milliseconds) {
 }
 
 function showRemarks(remarks) {
+  const counted = remarks.length === 1 ? "A fault in the resources" : `${remarks.length} faults in the resources`;
   const list = made("ul", {}, ...remarks.map((remark) => made("li", {textContent: remark.what})));
   document.querySelector("#remarks").replaceChildren(
-    ...(remarks.length ? [made("div", {className: "remarks"}, made("h3", {textContent: `${remarks.length} faults in the resources`}), list)] : []));
+    ...(remarks.length ? [made("div", {className: "remarks"}, made("h3", {textContent: counted}), list)] : []));
   notes.replaceChildren(...(remarks.length
-    ? [made("div", {className: "remarks"}, made("h2", {textContent: `${remarks.length} faults in the resources; they are listed under Request`}),
+    ? [made("div", {className: "remarks"}, made("h2", {textContent: remarks.length > 3 ? `${counted}; the first 3, all of them stand under Request` : counted}),
       made("ul", {}, ...remarks.slice(0, 3).map((remark) => made("li", {textContent: remark.what}))))] : []));
 }
 
@@ -67,20 +70,25 @@ function wait(waiting) {
   for (const control of document.querySelectorAll("#paste [type=submit], #paste [type=file]")) control.disabled = waiting;
 }
 
+let attempts = 0;
+
+/** Open something in place of what is open. What comes back of an earlier attempt is dropped. */
 async function attempt(work) {
+  const mine = ++attempts;
+  const stale = () => mine !== attempts;
   close();
   wait(true);
   try {
-    await work();
+    await work(stale);
   } catch (error) {
-    tell(problems, error);
+    if (!stale()) tell(problems, error);
   } finally {
-    wait(false);
+    if (!stale()) wait(false);
   }
 }
 
 /** What was pasted or opened: a chart, or a file shared from What if. */
-async function read(text) {
+async function read(text, stale) {
   let given;
   try {
     given = JSON.parse(text);
@@ -93,21 +101,22 @@ async function read(text) {
     return;
   }
   const {request, remarks} = await ask("/workbench/request", shared ? shared.request : given);
+  if (stale()) return;
   const day = document.querySelector("#as-of").value;
   if (day) request.extension[AS_OF] = day;
-  await open(request, remarks);
-  if (shared) document.dispatchEvent(new CustomEvent("changes-given", {detail: shared.changes ?? []}));
+  await open(request, stale, remarks);
+  if (shared && !stale()) document.dispatchEvent(new CustomEvent("changes-given", {detail: shared.changes ?? []}));
 }
 
 function startPaste() {
   const form = document.querySelector("#paste");
   form?.addEventListener("submit", (event) => {
     event.preventDefault();
-    attempt(() => read(document.querySelector("#pasted").value));
+    attempt((stale) => read(document.querySelector("#pasted").value, stale));
   });
   document.querySelector("#file")?.addEventListener("change", async (event) => {
     const [file] = event.target.files;
-    if (file) attempt(async () => read(await file.text()));
+    if (file) attempt(async (stale) => read(await file.text(), stale));
   });
 }
 
@@ -125,13 +134,13 @@ startCards();
 startResources();
 startPaste();
 startChanges();
-startHistory(() => chart.request, (request) => attempt(async () => {
-  await open(request);
-  select("cards", true);
+startHistory(() => chart.request, (request) => attempt(async (stale) => {
+  await open(request, stale);
+  if (!stale()) select("cards", true);
 }));
 document.querySelector("#save-request").addEventListener("click", () => save("request.json", JSON.stringify(chart.request)));
 document.querySelector("#copy-curl").addEventListener("click", async () => {
   await navigator.clipboard.writeText(document.querySelector("#curl").textContent);
   document.querySelector("#copied").textContent = "copied";
 });
-if (page.dataset.chart) attempt(async () => open(await fetched(page.dataset.chart)));
+if (page.dataset.chart) attempt(async (stale) => open(await fetched(page.dataset.chart), stale));
