@@ -24,11 +24,21 @@ async function open(request, stale, remarks = []) {
   Object.assign(chart, {request, ...answers});
   page.hidden = false;
   showCards(document.querySelector("#cards-shown"), cards);
+  await drawn(); // the reasoning is long, and nobody looks at it yet
+  if (stale()) return;
   put(document.querySelector("#why"), why);
   startFacts();
   listResources();
   showRaw(performance.now() - began);
   document.dispatchEvent(new CustomEvent("chart-opened"));
+}
+
+/** Until the browser has drawn what stands on the page; in a tab behind others it draws nothing, and need not. */
+function drawn() {
+  return new Promise((done) => {
+    if (document.hidden) done();
+    else requestAnimationFrame(() => setTimeout(done));
+  });
 }
 
 function showRaw(milliseconds) {
