@@ -139,27 +139,6 @@ def test_nothing_of_one_chart_stays_beside_the_next(opened: OpenPage) -> None:
         expect(page.locator(place)).to_be_empty()
 
 
-def test_a_chart_that_comes_late_does_not_take_the_place_of_the_next(opened: OpenPage) -> None:
-    page = opened("/workbench/chart")
-    charts = [
-        page.request.get(f"{page.url.rpartition('/')[0]}/patients/{name}/request.json").text()
-        for name in ("EX07-thiazide-ppi-low-k-mg", "EX10-suppressed-tsh")
-    ]
-    waiting: list[Any] = []
-    page.route("**/workbench/show", waiting.append, times=1)  # the answer about the first chart comes last
-    page.get_by_label("Paste JSON").fill(charts[0])
-    page.get_by_role("button", name="Assess").click()
-    while not waiting:
-        page.wait_for_timeout(50)
-    page.get_by_label("Paste JSON").fill(charts[1])
-    page.get_by_role("button", name="Assess").click()
-    expect(page.locator("article.card h2")).to_contain_text("Thyroid-stimulating hormone")
-    with page.expect_response("**/workbench/show"):
-        waiting[0].continue_()
-    page.wait_for_timeout(200)
-    expect(page.locator("article.card h2")).to_contain_text("Thyroid-stimulating hormone")
-
-
 # ---------------------------------------------------------------- What if
 
 

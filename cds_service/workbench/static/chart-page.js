@@ -13,19 +13,16 @@ const problems = document.querySelector("#problems");
 const notes = document.querySelector("#notes");
 const AS_OF = "cds-service.as-of";
 
-/** Assess this request and show everything about it, unless `stale` says that another was opened meanwhile. */
-async function open(request, stale, remarks = []) {
+/** Assess this request and show everything about it. */
+async function open(request, remarks = []) {
   const began = performance.now();
   showRemarks(remarks);
   const answers = await assessed(request);
-  if (stale()) return;
-  const {cards, why} = await ask("/workbench/show", answers);
-  if (stale()) return;
   Object.assign(chart, {request, ...answers});
+  const {cards, why} = await ask("/workbench/show", answers);
   page.hidden = false;
   showCards(document.querySelector("#cards-shown"), cards);
   await drawn(); // the reasoning is long, and nobody looks at it yet
-  if (stale()) return;
   put(document.querySelector("#why"), why);
   startFacts();
   listResources();
@@ -80,25 +77,21 @@ function wait(waiting) {
   for (const control of document.querySelectorAll("#paste [type=submit], #paste [type=file]")) control.disabled = waiting;
 }
 
-let attempts = 0;
-
-/** Open something in place of what is open. What comes back of an earlier attempt is dropped. */
+/** Open something in place of what is open. Meanwhile nothing else can be opened. */
 async function attempt(work) {
-  const mine = ++attempts;
-  const stale = () => mine !== attempts;
   close();
   wait(true);
   try {
-    await work(stale);
+    await work();
   } catch (error) {
-    if (!stale()) tell(problems, error);
+    tell(problems, error);
   } finally {
-    if (!stale()) wait(false);
+    wait(false);
   }
 }
 
 /** What was pasted or opened: a chart, or a file shared from What if. */
-async function read(text, stale) {
+async function read(text) {
   let given;
   try {
     given = JSON.parse(text);
@@ -111,22 +104,21 @@ async function read(text, stale) {
     return;
   }
   const {request, remarks} = await ask("/workbench/request", shared ? shared.request : given);
-  if (stale()) return;
   const day = document.querySelector("#as-of").value;
   if (day) request.extension[AS_OF] = day;
-  await open(request, stale, remarks);
-  if (shared && !stale()) document.dispatchEvent(new CustomEvent("changes-given", {detail: shared.changes ?? []}));
+  await open(request, remarks);
+  if (shared) document.dispatchEvent(new CustomEvent("changes-given", {detail: shared.changes ?? []}));
 }
 
 function startPaste() {
   const form = document.querySelector("#paste");
   form?.addEventListener("submit", (event) => {
     event.preventDefault();
-    attempt((stale) => read(document.querySelector("#pasted").value, stale));
+    attempt(() => read(document.querySelector("#pasted").value));
   });
   document.querySelector("#file")?.addEventListener("change", async (event) => {
     const [file] = event.target.files;
-    if (file) attempt(async (stale) => read(await file.text(), stale));
+    if (file) attempt(async () => read(await file.text()));
   });
 }
 
@@ -144,13 +136,13 @@ startCards();
 startResources();
 startPaste();
 startChanges();
-startHistory(() => chart.request, (request) => attempt(async (stale) => {
-  await open(request, stale);
-  if (!stale()) select("cards", true);
+startHistory(() => chart.request, (request) => attempt(async () => {
+  await open(request);
+  select("cards", true);
 }));
 document.querySelector("#save-request").addEventListener("click", () => save("request.json", JSON.stringify(chart.request)));
 document.querySelector("#copy-curl").addEventListener("click", async () => {
   await navigator.clipboard.writeText(document.querySelector("#curl").textContent);
   document.querySelector("#copied").textContent = "copied";
 });
-if (page.dataset.chart) attempt(async (stale) => open(await fetched(page.dataset.chart), stale));
+if (page.dataset.chart) attempt(async () => open(await fetched(page.dataset.chart)));
