@@ -4,7 +4,8 @@ Serves one node, slows Chromium's processor down (`Emulation.setCPUThrottlingRat
 browser without anything kept: the gallery's first contentful paint, an invented patient from the address to the
 cards, from a click to the reasoning; and a record with many results from Assess to the cards, to the reasoning, and
 from a key in the search of the facts to the next picture. Only the page is slowed down, not the service. The first
-view after a start comes first, unrepeated. Medians in milliseconds, with the slowest.
+view after a start comes first, unrepeated. Medians in milliseconds, with the slowest; at 1 also the processor time of
+the page for each view, which other load on the machine changes least.
 
     python benchmarks/workbench.py [--slowdown 1 4 6] [--runs 5] [--results 1000]
 
@@ -19,13 +20,13 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -79,15 +80,23 @@ def large_record(results: int) -> str:
 
 
 @contextmanager
-def slowed(browser: Browser, rate: float) -> Iterator[Page]:
-    """A page of a browser that has kept nothing, with its processor slowed down."""
+def slowed(browser: Browser, rate: float) -> Iterator[tuple[Page, Callable[[], float]]]:
+    """A page of a browser that has kept nothing, with its processor slowed down; and what it has worked, in ms."""
     context = browser.new_context(viewport={"width": 1360, "height": 900})
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
-    context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": rate})
+    session = context.new_cdp_session(page)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": rate})
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.add_init_script(_WATCH)
-    yield page
+    yield page, lambda: _worked(session)
     context.close()
+
+
+def _worked(session: CDPSession) -> float:
+    """Milliseconds of processor time of the page's main thread: the figure that other load changes least."""
+    found = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+    return float(found["TaskDuration"]) * 1000
 
 
 def first_paint(page: Page) -> float:
@@ -135,7 +144,7 @@ def large(page: Page, base: str, record: str) -> dict[str, float]:
 
 
 def measure(browser: Browser, base: str, rates: list[float], runs: int, results: int) -> None:
-    with slowed(browser, rates[0]) as page:
+    with slowed(browser, rates[0]) as (page, _):
         for name, value in gallery(page, base).items():
             print(f"{name}, first view after the start, slowed {rates[0]:g}×: {value:.0f} ms", flush=True)
     asked = []
@@ -150,9 +159,12 @@ def measure(browser: Browser, base: str, rates: list[float], runs: int, results:
         for _ in range(runs):
             views: list[Any] = [gallery, patient, lambda page, base: large(page, base, record)]
             for view in views:
-                with slowed(browser, rate) as page:
+                with slowed(browser, rate) as (page, worked):
                     for name, value in view(page, base).items():
                         found.setdefault(name, []).append(value)
+                    if rate == 1:  # slowing down is itself work of the same thread
+                        of = name.partition(",")[0]
+                        found.setdefault(f"{of}, all of it, processor time", []).append(worked())
         print(f"\nslowed {rate:g}×, {runs} runs, {results} more results in the large record")
         for name, values in found.items():
             print(f"  {name:42}{median(values):7.0f} ms   slowest {max(values):6.0f}", flush=True)
