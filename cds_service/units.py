@@ -91,3 +91,13 @@ def general(value: float, unit: str, wanted: str) -> float | None:
 def rounded(value: float, decimals: int) -> str:
     """A value for display, without trailing noise."""
     return f"{value:.{decimals}f}" if math.isfinite(value) else ""
+
+
+# UCUM codes that nobody writes so.
+_WRITTEN = {"Cel": "°C", "[degF]": "°F", "mm[Hg]": "mmHg", "m[IU]/L": "mIU/L", "u[IU]/mL": "µIU/mL",
+            "{beats}/min": "/min", "mL/min/{1.73_m2}": "mL/min/1.73m²", "1": ""}  # fmt: skip
+
+
+def written(unit: str) -> str:
+    """A unit as people write it; of an annotation like ``{score}``, which measures nothing, no word."""
+    return "" if unit.startswith("{") and unit.find("}") == len(unit) - 1 else _WRITTEN.get(unit, unit)

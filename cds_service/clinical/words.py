@@ -32,7 +32,7 @@ class Heard(NamedTuple):
 
     finding: str
     says: bool | None  # True: said; False: documented as absent; None: doubted, or of the past
-    phrase: str
+    phrase: str  # as quoted to a reader: words that a text denies are quoted as denied
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ class PhraseBook:
                     if end is None or any(_contains(words, block) for block in phrase.unless):
                         continue
                     says = self._verdict(phrase, sentence, start, end, answer)
-                    heard[phrase.finding] = Heard(phrase.finding, says, " ".join(phrase.words))
+                    denied = "no " if phrase.says and says is False else ""
+                    heard[phrase.finding] = Heard(phrase.finding, says, denied + " ".join(phrase.words))
         return tuple(heard.values())
 
     def affirms(self, text: str, words: str) -> bool:

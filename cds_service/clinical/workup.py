@@ -259,6 +259,13 @@ def priority_given(investigation: Investigation, suggestions: Iterable[PlannedSu
     return min((asked[name] for name in names), key=PRIORITIES.index) if names <= asked.keys() else None
 
 
+def asked_within(investigation: Investigation, suggestions: Iterable[PlannedSuggestion]) -> tuple[str, ...]:
+    """The titles of the suggested tests that measure something of this one."""
+    names = _names(investigation.items)
+    orders = (order for suggestion in suggestions for order in suggestion.orders)
+    return tuple(dict.fromkeys(o.investigation.title for o in orders if names & _names(o.items)))
+
+
 def _names(items: Iterable[OrderItem]) -> set[str]:
     """What the requests measure; a request for something else is known by its text."""
     return {name for item in items for name in item.analytes or (item.text.lower(),)}

@@ -305,7 +305,7 @@ def _bounded(value: float, comparator: str, unit: str) -> Quantity:
     if comparator not in ("", "<", "<=", ">", ">="):
         raise UnreadableError("valueQuantity.comparator", "expected <, <=, > or >=")
     shown = f"{comparator}{value:g}"
-    shown = f"{shown} {unit}".strip()
+    shown = f"{shown} {units.written(unit)}".strip()
     if comparator in ("<", "<="):
         return Quantity(below, value, unit, shown)
     if comparator in (">", ">="):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 
-from cds_service.workbench.access import is_on
+from cds_service.web.state import State
+from cds_service.workbench.access import is_on, require_own_name
 from cds_service.workbench.pages import history_form, workbench
 
 __all__ = ["is_on", "register_workbench"]
@@ -20,3 +21,6 @@ def register_workbench(app: Flask, on: bool = True) -> None:
         app.jinja_env.trim_blocks = True
         app.jinja_env.lstrip_blocks = True
         app.register_blueprint(workbench)
+        here: State = app.extensions["cds"]
+        if here.settings.auth == "off":
+            app.before_request(require_own_name)

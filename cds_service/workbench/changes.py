@@ -1,4 +1,4 @@
-"""What if: a chart with a laboratory value, a finding, the age or the day changed."""
+"""What if: a chart with something changed, added or taken away."""
 
 from __future__ import annotations
 
@@ -53,22 +53,40 @@ class _Day(_Change):
     day = fields.Date(required=True, validate=validate.Range(*TRIAL_DAYS))
 
 
-_KINDS: Mapping[str, Schema] = {"lab": _Lab(), "finding": _Finding(), "age": _Age(), "date": _Day()}
+class _Medicine(_Change):
+    kind = fields.String(required=True)
+    medicine = fields.String(required=True)
+    started = fields.Date(required=True, validate=validate.Range(*TRIAL_DAYS))
+
+
+class _Without(_Change):
+    kind = fields.String(required=True)
+    reference = fields.String(required=True, validate=validate.Regexp(r"[A-Za-z]{1,40}/[A-Za-z0-9.-]{1,64}\Z"))
+
+
+_KINDS: Mapping[str, Schema] = {
+    "lab": _Lab(), "finding": _Finding(), "medicine": _Medicine(), "without": _Without(), "age": _Age(), "date": _Day(),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Possible:
-    """What can be changed: tests with code and units, findings with the answer of the history form that says so."""
+    """What can be changed: tests with code and units, findings with the answer of the history form that says so,
+    and one medicine of each class, in words."""
 
     labs: Mapping[str, Json]
     findings: Mapping[str, Mapping[str, tuple[str, str]]]
+    medicines: Mapping[str, str]
 
 
 def possible(knowledge: Knowledge, reading: Reading, spec: Spec) -> Possible:
     """Measured tests that have a LOINC code, and every finding that the history form can state."""
     measured = [a for a in knowledge.analytes.values() if not a.any_of and not a.compute]
     labs = {a.id: found for a in measured for found in [_lab(a, reading)] if found}
-    return Possible(labs, {name: said for name, said in _said(spec, knowledge) if name in knowledge.findings})
+    findings = {name: said for name, said in _said(spec, knowledge) if name in knowledge.findings}
+    # A class that wants a dose would not hold of a medicine without one.
+    dosed = [c for c in knowledge.drug_classes.values() if c.names and c.daily_dose is None]
+    return Possible(labs, findings, {c.id: c.names[0] for c in sorted(dosed, key=lambda c: c.title)})
 
 
 def _lab(analyte: Analyte, reading: Reading) -> Json | None:
@@ -146,6 +164,8 @@ def _unknown(change: Json, where: str, can: Possible) -> Iterator[Fault]:
             yield Fault(f"{where}.analyte", "is no test that can be changed", "choose one of the list")
         elif units.ucum(change["unit"]) not in {units.ucum(unit) or unit for unit in lab["units"]}:
             yield Fault(f"{where}.unit", "is no unit of this test", f"use {' or '.join(lab['units'])}")
+    if change["kind"] == "medicine" and change["medicine"] not in can.medicines:
+        yield Fault(f"{where}.medicine", "is no medicine that can be added", "choose one of the list")
     if change["kind"] == "finding" and change["presence"] not in can.findings.get(change["finding"], {}):
         yield Fault(f"{where}.finding", "cannot be stated so", "choose one of the list")
 
@@ -160,18 +180,24 @@ class Known:
 
 
 def applied(request: Json, changes: list[Json], can: Possible, known: Known, day: date) -> Json:
-    """The request with these changes, leaving the given one as it is. ``day``: when its chart is opened."""
+    """The request with these changes, leaving the given one as it is. ``day``: when its chart is opened.
+
+    Raises RequestError when something is to be taken away that is not there.
+    """
     knowledge, reading, spec = known.knowledge, known.reading, known.spec
     changed = copy.deepcopy(request)
     for change in changes:
         if change["kind"] == "date":
             day = change["day"]
             changed.setdefault("extension", {})[AS_OF] = day.isoformat()
+    _take_away({n: c["reference"] for n, c in enumerate(changes) if c["kind"] == "without"}, changed)
     for change in changes:
         if change["kind"] == "age":
             _patient_of(changed)["birthDate"] = _born(change["years"], day)
         elif change["kind"] == "lab":
             _set_result(changed, change, can.labs[change["analyte"]], knowledge, reading, day)
+        elif change["kind"] == "medicine":
+            _entries_of(changed, "medications").append({"resource": _medicine(change, can, changed)})
     answers = _answers([c for c in changes if c["kind"] == "finding"], can, spec)
     if answers:
         filled = response(answers, spec, knowledge, str(changed["context"]["patientId"]), day.isoformat(), "")
@@ -216,6 +242,50 @@ def _entries_of(request: Json, key: str) -> list[Json]:
         bundle = request["prefetch"][key] = {"resourceType": "Bundle", "type": "searchset", "entry": kept}
     entries: list[Json] = bundle.setdefault("entry", [])
     return entries
+
+
+def _take_away(unwanted: Mapping[int, str], request: Json) -> None:
+    """As if these had never been recorded, whichever query they answered. The patient stays.
+
+    ``unwanted``: references by the position of their change.
+    """
+    found: set[str] = set()
+    for key, answer in request["prefetch"].items():
+        if key == "patient" or not isinstance(answer, dict):
+            continue
+        entries: list[Any] = answer["entry"] if isinstance(answer.get("entry"), list) else [{"resource": answer}]
+        here = {_reference_of(entry) for entry in entries} & {*unwanted.values()}
+        if here and entries is answer.get("entry"):
+            answer["entry"] = [entry for entry in entries if _reference_of(entry) not in here]
+        elif here:
+            request["prefetch"][key] = None
+        found |= here
+    faults = [
+        Fault(f"changes[{n}].reference", "is nothing that this chart holds", "choose one of the list")
+        for n, reference in unwanted.items() if reference not in found
+    ]  # fmt: skip
+    if faults:
+        raise RequestError(400, *faults)
+
+
+def _reference_of(entry: Any) -> str:
+    resource = entry.get("resource") if isinstance(entry, dict) else None
+    if not isinstance(resource, dict) or not isinstance(resource.get("id"), str):
+        return ""
+    return f"{resource.get('resourceType')}/{resource['id']}"
+
+
+def _medicine(change: Json, can: Possible, request: Json) -> Json:
+    """A prescription in words that goes on since a day; of each class the first name that the content lists."""
+    return {
+        "resourceType": "MedicationRequest",
+        "id": f"what-if-{change['medicine'].replace('_', '-')}",
+        "status": "active",
+        "intent": "order",
+        "medicationCodeableConcept": {"text": can.medicines[change["medicine"]]},
+        "subject": {"reference": f"Patient/{request['context']['patientId']}"},
+        "authoredOn": change["started"].isoformat(),
+    }
 
 
 def _set_result(request: Json, change: Json, lab: Json, knowledge: Knowledge, reading: Reading, opened: date) -> None:

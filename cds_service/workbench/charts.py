@@ -14,6 +14,8 @@ from cds_service.web.trial import AS_OF, ORIGIN, WORKBENCH
 
 Json = dict[str, Any]
 MOST_REMARKS = 100
+_FAULTS = {"missing": "is missing, and FHIR R4 wants it", "extra_forbidden": "is no element of FHIR R4 there"}
+_OTHER = "has a value that FHIR R4 does not allow there"
 # Types that no query of their own asks for, and that may come along.
 _BESIDE = {"AllergyIntolerance": "allergies", "Appointment": "appointments", "Medication": "medication-names"}
 # The first query of each type takes all of it; the others of that type are answered, and empty.
@@ -117,4 +119,4 @@ def _of_resource(path: str, resource: Json) -> Iterator[Fault]:
         return
     for fault in fhir.faults(resource):
         where, _, what = fault.partition(": ")
-        yield Fault(f"{path}.{where}", f"is not valid FHIR R4 ({what})", "correct it, or it counts as not on file")
+        yield Fault(f"{path}.{where}", _FAULTS.get(what, _OTHER), "correct it, or it counts as not on file")

@@ -43,6 +43,7 @@ workbench = Blueprint(
 workbench.before_request(require_own_page)
 workbench.after_request(bear_policy)
 workbench.add_app_template_filter(words.plain, "plain")
+workbench.add_app_template_filter(words.sentence, "sentence")
 workbench.add_app_template_filter(words.pretty, "pretty")
 workbench.add_app_template_filter(rendered, "markdown")
 

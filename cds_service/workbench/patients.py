@@ -73,8 +73,9 @@ class Story:
 
 @cache
 def stories() -> Mapping[str, Story]:
-    """Every story by its id, in the order of the files. Read once."""
+    """Every story by its id: the worked examples EX01 to EX28 first, then in the order of the files. Read once."""
     pages = [page for shelf in SHELVES for page in sorted((folder("fixtures") / shelf).glob("*.yaml"))]
+    pages.sort(key=lambda page: not page.stem.startswith("EX"))
     return {page.stem: _story(page) for page in pages}
 
 

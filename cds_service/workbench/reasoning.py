@@ -11,12 +11,12 @@ from cds_service.clinical.chart import QUERIES
 from cds_service.clinical.differential import Point, Weighed
 from cds_service.clinical.findings import Case, Evidence, Finding
 from cds_service.clinical.presence import Presence
-from cds_service.clinical.workup import PlannedOrder, Withheld, priority_given
+from cds_service.clinical.workup import PlannedOrder, Withheld, asked_within, priority_given
 from cds_service.workbench.courses import lab_courses
 from cds_service.workbench.timeline import events
 
 Json = dict[str, Any]
-NOT_INDICATED = "no rule that fires asks for it"
+NOT_INDICATED = "no rule that holds now asks for it"
 _STATES = {"done": "done", "pending": "pending", "withheld": "withheld"}
 
 
@@ -59,13 +59,14 @@ def document(outcome: Outcome) -> Json:
 def _because(card: CardPlan, case: Case) -> list[str]:
     """What the card says it found, each once; where it found nothing of its own, what made its rules fire.
 
-    A value alone and the age are no findings: a normal potassium would stand there as a reason.
+    A value alone and what is so of most patients are no findings: a normal potassium would stand there as a reason.
     """
-    plain = {*case.knowledge.analytes, "age"}
+    plain = {*case.knowledge.analytes, "age", "adult", "sex", "duration_known"}
     terms = [term for definition in card.cards for term in definition.found if term.formula(case).present]
     found = [name for term in terms for name in term.names if term.negative or case[name].present]
     fired = [name for definition in card.cards for name in definition.triggers if case[name].present]
-    said = [name for name in dict.fromkeys(found) if name not in plain]
+    lasted = [name for name in fired if name == "duration_days"]  # which makes twitching fresh or persistent
+    said = [name for name in dict.fromkeys([*found, *lasted]) if name not in plain] if found else []
     return said or [name for name in dict.fromkeys(fired) if name not in plain]
 
 
@@ -106,6 +107,12 @@ def _value(finding: Finding) -> str:
     return finding.value.as_reported if finding.value is not None else ""
 
 
+def _judged_value(finding: Finding, kind: str) -> str:
+    """A result in the units that its limit is written in, as its evidence has it; anything else as reported."""
+    judged = finding.evidence[0].value if kind == "laboratory" and finding.evidence else ""
+    return (judged or _value(finding)) if finding.value is not None else ""
+
+
 def _fact(finding: Finding, assessment: Assessment) -> Json:
     definition = assessment.case.knowledge.findings[finding.id]
     return {
@@ -113,7 +120,7 @@ def _fact(finding: Finding, assessment: Assessment) -> Json:
         "title": definition.title,
         "kind": definition.kind,
         "presence": finding.presence.value,
-        "value": _value(finding),
+        "value": _judged_value(finding, definition.kind),
         "evidence": _evidence(finding.evidence),
         "notCounted": _evidence(finding.against),
     }
@@ -152,7 +159,8 @@ def _tests(assessment: Assessment) -> Iterator[Json]:
             continue
         inside = priority_given(test, suggestions)  # asked for as part of a panel
         if inside:
-            yield _test(label, test.title, test.kind, "suggested", "within another test", "", inside)
+            within = " and ".join(asked_within(test, suggestions))
+            yield _test(label, test.title, test.kind, "suggested", f"part of {within}", "", inside)
         else:
             yield _test(label, test.title, test.kind, "not indicated", NOT_INDICATED, "", "")
 

@@ -25,22 +25,34 @@ LANES: Mapping[type[chart.Entry], str] = {
 
 def events(case: Case) -> Iterator[Json]:
     """The dated entries, newest first. ``until`` is empty for what happened on one day or goes on."""
-    found = [_event(entry, lane) for kind, lane in LANES.items() for entry in case.chart.all(kind) if entry.when]
+    entries = [(entry, lane) for kind, lane in LANES.items() for entry in case.chart.all(kind) if entry.when]
+    saying = {entry.reference for entry, _ in entries if _said(entry)}
+    # A panel says nothing beside its components.
+    panels = (entry for entry, _ in entries if isinstance(entry, chart.Result) and not _said(entry))
+    silent = {id(entry) for entry in panels if entry.reference in saying}
+    names = {c: a.name for a in case.knowledge.analytes.values() if not (a.any_of or a.compute) for c in a.concepts}
+    found = [_event(entry, lane, names) for entry, lane in entries if id(entry) not in silent]
     yield from sorted(found, key=lambda event: (event["from"], event["title"], event["reference"]), reverse=True)
 
 
-def _event(entry: chart.Entry, lane: str) -> Json:
+def _event(entry: chart.Entry, lane: str, names: Mapping[str, str]) -> Json:
     assert entry.when is not None
     ended = getattr(entry, "ended", None)
     return {
         "lane": _lane(entry, lane),
-        "title": entry.title,
+        "title": _title(entry, names),
         "from": entry.when.first.isoformat(),
         "until": ended.last.isoformat() if ended else "",
         "goesOn": _goes_on(entry),
         "value": _said(entry),
         "reference": entry.reference,
     }
+
+
+def _title(entry: chart.Entry, names: Mapping[str, str]) -> str:
+    """A laboratory test by its usual name: those of LOINC all begin alike when they are cut."""
+    measured = isinstance(entry, chart.Result) and entry.value is not None
+    return next((names[m.concept] for m in entry.codes if measured and m.concept in names), entry.title)
 
 
 def _lane(entry: chart.Entry, lane: str) -> str:

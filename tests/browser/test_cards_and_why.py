@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from cds_service.settings import read_settings
 from cds_service.web.store import Store
-from tests.browser.conftest import PHONE, OpenPage
+from tests.browser.conftest import PHONE, SCREENSHOTS, OpenPage
 from tests.conftest import FIXTURES
 from tests.served import Served
 
@@ -127,6 +126,39 @@ def test_overriding_asks_for_a_coded_reason_and_is_reported(opened: OpenPage, se
     page.wait_for_selector("article.card")  # a trial hides no card
 
 
+def test_a_double_click_reports_once(opened: OpenPage, served: Served) -> None:
+    page = opened(WASTING, "article.card")
+
+    def late(route: Any) -> None:
+        page.wait_for_timeout(300)  # the second click comes before the answer
+        route.continue_()
+
+    page.route("**/feedback", late)
+    before = len(kept(served))
+    card = page.locator("article.card").first
+    card.locator("button.accept").first.dblclick()
+    expect(card.locator(".heard")).to_contain_text("Accepted.")
+    card.locator("button.accept").first.click()  # opens the list again, and reports nothing
+    card.get_by_role("button", name="Override …").click()
+    card.get_by_label("Reason").select_option(index=1)
+    card.get_by_role("button", name="Override this card").dblclick()
+    expect(card.locator(".heard")).to_contain_text("Overridden.")
+    assert [row["outcome"] for row in kept(served)[before:]] == ["accepted", "overridden"]
+
+
+def test_what_was_not_reported_can_be_sent_again(opened: OpenPage, served: Served) -> None:
+    page = opened(WASTING, "article.card")
+    page.route("**/feedback", lambda route: route.abort(), times=1)
+    before = len(kept(served))
+    card = page.locator("article.card").first
+    card.locator("button.accept").first.click()
+    expect(card.locator(".heard")).to_contain_text("Not reported")
+    for _ in range(2):
+        card.locator("button.accept").first.click()
+    expect(card.locator(".heard")).to_contain_text("Accepted.")
+    assert len(kept(served)) == before + 1
+
+
 def test_the_curl_that_is_shown_gives_the_same_cards(opened: OpenPage) -> None:
     page = opened(LOW_POTASSIUM, "article.card")
     page.get_by_text("Ask it again with curl").click()
@@ -193,6 +225,24 @@ def test_each_card_leads_to_its_rule(opened: OpenPage) -> None:
     assert (link.get_attribute("href") or "").endswith("/workbench/content/TW13")
 
 
+def test_printed_the_reasoning_is_whole(opened: OpenPage) -> None:
+    page = opened(LOW_POTASSIUM, "article.card", color_scheme="dark")
+    page.get_by_role("tab", name="Why").click()
+    page.emulate_media(media="print")
+    for place in ("#why-tests details td", "#why-labs details td", "#why-timeline details td", "#why-hypotheses li"):
+        expect(page.locator(place).last).to_be_visible()  # nothing is folded
+    scrolled = "(all) => all.filter((one) => getComputedStyle(one).overflow !== 'visible').length"
+    assert page.locator("#why .scroll").evaluate_all(scrolled) == 0
+    unknown = page.locator("#why-facts .print-only")
+    expect(unknown).to_contain_text("Unknown (")
+    titles = page.locator("#facts tr[data-presence=unknown] td:first-child").all_text_contents()
+    listed = (unknown.text_content() or "").lower()
+    assert all(title.rpartition(" ")[0].strip().lower() in listed for title in titles)
+    expect(page.locator("#why-ladder")).to_have_css("color", "rgb(0, 0, 0)")  # dark on white, in either theme
+    SCREENSHOTS.mkdir(exist_ok=True)
+    assert page.pdf(path=SCREENSHOTS / "print-why.pdf", format="A4")
+
+
 # ---------------------------------------------------------------- a chart of one's own
 
 
@@ -211,6 +261,22 @@ def test_a_pasted_bundle_is_assessed_as_of_a_day(opened: OpenPage, screenshot: A
     page.reload()
     assert page.get_by_label("Paste JSON").input_value() == ""
     expect(page.locator("article.card")).to_have_count(0)
+
+
+def test_a_rule_opens_beside_a_pasted_chart(opened: OpenPage) -> None:
+    page = opened("/workbench/chart")
+    page.get_by_label("Day on which").fill("2026-06-15")
+    paste(page, (FIXTURES / "records" / "EX10-suppressed-tsh.json").read_text(encoding="utf-8"))
+    for place in ("article.card .rules a", "#why-tests a"):
+        if place.startswith("#why"):
+            page.get_by_role("tab", name="Why").click()
+        with page.context.expect_page() as beside:
+            page.locator(place).first.click()
+        expect(beside.value.get_by_role("heading", level=1)).to_be_visible()
+        assert "/workbench/content/" in beside.value.url
+        assert beside.value.evaluate("window.opener") is None
+    page.get_by_role("tab", name="Cards").click()
+    expect(page.locator("article.card h2").first).to_contain_text("Thyroid-stimulating hormone")
 
 
 def test_a_request_opened_as_a_file_is_assessed(opened: OpenPage) -> None:
@@ -341,11 +407,12 @@ def test_a_page_at_phone_width_needs_no_sideways_scrolling(opened: OpenPage, scr
             screenshot(page, "phone-why")
 
 
-def test_printed_pages_hold_the_cards_and_no_controls(opened: OpenPage, tmp_path: Path) -> None:
+def test_printed_pages_hold_the_cards_and_no_controls(opened: OpenPage) -> None:
     page = opened(LOW_POTASSIUM, "article.card")
     page.emulate_media(media="print")
     expect(page.locator("article.card").first).to_be_visible()
     expect(page.locator(".draft")).to_be_visible()
     for control in (".top nav", ".tabs", ".choices"):
         expect(page.locator(control).first).to_be_hidden()
-    assert page.pdf(path=tmp_path / "cards.pdf")
+    SCREENSHOTS.mkdir(exist_ok=True)
+    assert page.pdf(path=SCREENSHOTS / "print-cards.pdf", format="A4")

@@ -163,6 +163,24 @@ def test_a_lower_potassium_side_by_side(opened: OpenPage, screenshot: Any) -> No
     expect(page.locator("#cards-shown h2").first).to_contain_text("2.9 mmol/L", use_inner_text=False)
 
 
+def test_a_medicine_is_taken_away_and_another_added(opened: OpenPage) -> None:
+    page = opened(LOW_POTASSIUM, "article.card")
+    page.get_by_role("tab", name="What if").click()
+    offered = page.locator("[name=reference] optgroup[label=Medicines] option")
+    offered.first.wait_for(state="attached")
+    thiazide = offered.filter(has_text="hydrochlorothiazide")
+    page.locator("[name=reference]").select_option(thiazide.get_attribute("value"))
+    page.locator("[data-add=without]").click()
+    page.locator("[name=medicine]").select_option("lithium")
+    page.locator("[name=started]").fill("2026-05-01")
+    page.locator("[data-add=medicine]").click()
+    expect(page.locator("#chosen")).to_contain_text("without hydrochlorothiazide")
+    page.get_by_role("button", name="Compare").click()
+    result = page.locator("#comparison")
+    expect(result.locator("mark", has_text="lithium").first).to_be_visible()
+    expect(result).to_contain_text("≠ changed")
+
+
 def test_a_change_is_shared_as_a_link_of_an_invented_patient(opened: OpenPage) -> None:
     changes = json.dumps([{"kind": "lab", "analyte": "K", "value": 2.2, "unit": "mmol/L"}])
     page = opened(f"{LOW_POTASSIUM}#changes={changes}", "#comparison .pair")

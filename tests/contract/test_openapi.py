@@ -141,6 +141,7 @@ def real_answers() -> dict[str, tuple[int, Any, Any]]:
     answers = {
         "200": client.post(SERVICE, data=good, content_type="application/json"),
         "400": client.post(SERVICE, data=b"{}", content_type="application/json"),
+        "403": client.post(SERVICE, data=good, content_type="application/json", headers={"Host": "theirs.example"}),
         "404": client.post("/cds-services/another", data=good, content_type="application/json"),
         "405": client.get(SERVICE),
         "412": client.post(SERVICE, data=empty, content_type="application/json"),
@@ -177,7 +178,7 @@ def test_the_document_names_every_status_and_no_other() -> None:
     assert set(document()["paths"][SERVICE]["post"]["responses"]) - {"408"} == set(real_answers())
 
 
-@pytest.mark.parametrize("status", ["200", "400", "401", "404", "405", "412", "413", "415", "500", "503"])
+@pytest.mark.parametrize("status", ["200", "400", "401", "403", "404", "405", "412", "413", "415", "500", "503"])
 def test_a_real_answer_is_what_the_document_says(status: str) -> None:
     code, headers, body = real_answers()[status]
     promised = _resolved(document()["paths"][SERVICE]["post"]["responses"][status])

@@ -100,7 +100,7 @@ def test_half_open_connections_do_not_stop_others(served: Served) -> None:
     silent = socket.create_connection(("127.0.0.1", served.port), timeout=30)
     half = socket.create_connection(("127.0.0.1", served.port), timeout=30)
     try:
-        half.sendall(f"POST {SERVICE} HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n".encode())
+        half.sendall(f"POST {SERVICE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n".encode())
         for _ in range(6):
             assert served.call(body)[0] == 200
     finally:

@@ -13,16 +13,16 @@ import pytest
 from tests.served import SERVICE, Served, refused, serving
 
 MARKER = "MARKER-4711"
-POST = f"POST {SERVICE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+POST = f"POST {SERVICE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = f"{POST}Transfer-Encoding: chunked\r\n\r\n"
 
 NO_HTTP = {
     "a header without a colon": (f"GET / HTTP/1.1\r\nAuthorization Bearer {MARKER}\r\n\r\n", 400),
-    "a folded header": (f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer\r\n {MARKER}\r\n\r\n", 400),
-    "a line with spaces": (f"GET /Patient/{MARKER} now HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    "another version": (f"GET /{MARKER} HTTP/9.9\r\nHost: x\r\n\r\n", 400),
-    "half a bracket": (f"GET http://[{MARKER}/metrics HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    "a very long line": (f"GET /{MARKER}{'x' * 9000} HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    "a folded header": (f"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer\r\n {MARKER}\r\n\r\n", 400),
+    "a line with spaces": (f"GET /Patient/{MARKER} now HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "another version": (f"GET /{MARKER} HTTP/9.9\r\nHost: localhost\r\n\r\n", 400),
+    "half a bracket": (f"GET http://[{MARKER}/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "a very long line": (f"GET /{MARKER}{'x' * 9000} HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
     "another expectation": (f"{POST}Expect: {MARKER}\r\nContent-Length: 2\r\n\r\n{{}}", 417),
     "two lengths": (f"{POST}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n{MARKER}", 400),
     "an unknown transfer coding": (f"{POST}Transfer-Encoding: {MARKER}\r\n\r\n", 501),
@@ -85,7 +85,7 @@ def test_chunks_without_end_are_refused_at_the_limit(served: Served) -> None:
     ],
 )
 def test_what_a_caller_writes_about_proxies_changes_nothing(served: Served, headers: str) -> None:
-    status, body = sent(served, f"GET /cds-services HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n")
+    status, body = sent(served, f"GET /cds-services HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n")
     assert status == 200
     assert json.loads(body)["services"][0]["id"] == "muscle-twitching"
     assert MARKER not in served.printed

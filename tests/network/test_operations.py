@@ -55,7 +55,7 @@ def figures(served: Served) -> dict[tuple[str, ...], float]:
 def slow(port: int, body: bytes, sent: int, declared: int | None = None) -> socket.socket:
     """A connection that has sent the head and the first bytes of a body, and no more."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=20)
-    head = f"POST {SERVICE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = f"POST {SERVICE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     connection.sendall(f"{head}Content-Length: {declared or len(body)}\r\n\r\n".encode() + body[:sent])
     return connection
 
@@ -89,7 +89,7 @@ def test_a_body_that_drips_ends_in_408_as_well(served: Served) -> None:
 
 def test_a_head_that_drips_is_hung_up_on(served: Served) -> None:
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
-        connection.sendall(f"POST {SERVICE} HTTP/1.1\r\nHost: x\r\n".encode())
+        connection.sendall(f"POST {SERVICE} HTTP/1.1\r\nHost: localhost\r\n".encode())
         assert connection.recv(100) == b""
 
 
@@ -113,7 +113,7 @@ def test_clients_that_do_not_hang_up_hold_up_nobody(tmp_path: Path) -> None:
         answered = [socket.create_connection(("127.0.0.1", one.port), timeout=20) for _ in range(10)]
         try:
             for connection in answered:
-                connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             time.sleep(0.3)
             began = time.monotonic()
             assert one.ask("GET", "/health/live")[0] == 200

@@ -174,3 +174,11 @@ def test_a_code_of_its_own_has_factors_of_its_own(knowledge: Any) -> None:
 )
 def test_values_for_display(value: float, decimals: int, shown: str) -> None:
     assert units.rounded(value, decimals) == shown
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [("Cel", "°C"), ("{score}", ""), ("{beats}/min", "/min"), ("mm[Hg]", "mmHg"), ("mmol/L", "mmol/L"), ("1", "")],
+)
+def test_a_unit_is_written_as_people_write_it(unit: str, words: str) -> None:
+    assert units.written(unit) == words

@@ -63,11 +63,32 @@ def test_switched_off_there_are_no_pages_and_no_trials() -> None:
     assert client.post(HOOK, json=later).status_code == 200
 
 
+THEIRS = ["evil.example", "127.0.0.1.evil.example:8000", "localhost.evil.example", "127.0.0.1:8000@evil.example", "["]
+EVERYWHERE = [
+    ("GET", "/cds-services"), ("POST", HOOK), ("POST", f"{HOOK}/feedback"), ("GET", "/Questionnaire/twitch-history"),
+    ("GET", "/workbench"), ("GET", "/workbench/static/workbench.css"), ("GET", "/nothing"), ("OPTIONS", HOOK),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", THEIRS)
+def test_under_a_name_of_theirs_that_points_here_nothing_is_answered(client: FlaskClient, host: str) -> None:
+    for method, path in EVERYWHERE:
+        answer = client.open(path, method=method, headers={"Host": host}, json=REQUEST if method == "POST" else None)
+        assert answer.status_code == 403, path
+        assert answer.get_json()["issue"][0]["expression"] == ["Host"]
+    for path in ("/health/live", "/metrics"):
+        assert client.get(path, headers={"Host": "probe"}).status_code == 200
+
+
+def test_where_no_page_is_served_any_name_will_do() -> None:
+    client = application(CDS_WORKBENCH="off").test_client()
+    assert client.post(HOOK, json=REQUEST, headers={"Host": "cds.example.org"}).status_code == 200
+
+
 FOREIGN = [
-    {"Host": "evil.example"},  # a name of theirs that points to 127.0.0.1
-    {"Host": "127.0.0.1.evil.example:8000"},
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
+    {"Origin": "http://["},
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"},  # another port of this machine
 ]
@@ -80,7 +101,7 @@ def test_a_page_of_another_site_is_refused(client: FlaskClient, headers: dict[st
     assert answer.get_json()["issue"][0]["code"] == "forbidden"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000"])
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "LOCALHOST", "[::1]:8000"])
 def test_our_own_page_is_answered(client: FlaskClient, host: str) -> None:
     headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
     assert client.post("/workbench/assessment", json=REQUEST, headers=headers).status_code == 200

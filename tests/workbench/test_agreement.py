@@ -72,6 +72,47 @@ def test_a_card_is_explained_by_what_it_found_and_not_by_plain_values(client: Fl
     assert not any(rung["unknown"] for rung in found["ladder"] if rung["trigger"] != "unknown")
 
 
+def why_of(client: FlaskClient, name: str) -> tuple[Any, str]:
+    """The reasoning over an invented patient, and its page."""
+    assessment = client.post("/workbench/assessment", json=reasoned(name)).get_json()
+    body = {"response": {"cards": []}, "assessment": assessment}
+    return assessment, client.post("/workbench/show", json=body).get_json()["why"]
+
+
+def test_what_makes_twitching_persistent_is_a_reason(client: FlaskClient) -> None:
+    found, _ = why_of(client, "EX17-five-months-age-47")
+    assert "duration_days" in found["cards"][0]["because"]
+
+
+def test_a_test_inside_another_names_it(client: FlaskClient) -> None:
+    found, _ = why_of(client, "EX03-anxiety-calves-no-bloods")
+    inside = {
+        test["id"]: test["because"] for test in found["tests"] if test["state"] == "suggested" and not test["card"]
+    }
+    assert inside["LAB-K"] == "part of core bloods"
+
+
+def test_a_result_is_shown_in_the_unit_of_its_limit(client: FlaskClient) -> None:
+    found, _ = why_of(client, "EX07-thiazide-ppi-low-k-mg")  # magnesium 1.17 mg/dL on file
+    low = next(fact for fact in found["facts"] if fact["id"] == "mg_low")
+    assert low["title"] == "a magnesium below 0.70 mmol/L"
+    assert low["value"] == "0.48 mmol/L (1.2 mg/dL)"
+
+
+def test_a_known_diagnosis_is_not_said_to_have_nothing_for_it(client: FlaskClient) -> None:
+    found, page = why_of(client, "EX19-known-als-under-clinic")
+    states = {hypothesis["id"]: hypothesis["state"] for hypothesis in found["hypotheses"]}
+    assert states["H01"] == "not in play"
+    assert "hypotheses are weighed by findings, not by diagnoses" in page
+    assert "are weighed by findings" not in why_of(client, "EX07-thiazide-ppi-low-k-mg")[1]
+
+
+def test_a_panel_stands_in_the_timeline_as_its_components(client: FlaskClient) -> None:
+    titles = [event["title"] for event in why_of(client, "EX07-thiazide-ppi-low-k-mg")[0]["timeline"]]
+    assert "Systolic blood pressure" in titles
+    assert not any("panel" in title for title in titles)
+
+
 def test_no_card_says_its_rules_and_what_is_undecided(client: FlaskClient) -> None:
     quiet = next(story for story in stories().values() if not story.cards)
     request = request_of(quiet)
@@ -81,8 +122,9 @@ def test_no_card_says_its_rules_and_what_is_undecided(client: FlaskClient) -> No
                              "outcome": "not triggered", "into": "", "because": "", "unknown": ["a fact"]}]  # fmt: skip
     body = {"response": {"cards": []}, "assessment": assessment}
     shown = client.post("/workbench/show", json=body).get_json()
-    assert "N5 a rule" in shown["cards"]
+    assert "N5 A rule" in shown["cards"]
     assert "Undecided: 1 urgent rule, for lack of facts." in shown["cards"]
+    assert "A rule</a>" in shown["why"]
     assert "because unknown: a fact" in shown["why"]
 
 

@@ -17,6 +17,7 @@ from cds_service.web.state import state
 from cds_service.workbench.deciding import Form
 from cds_service.workbench.patients import request_of, stories
 from cds_service.workbench.questionnaire import enabled, history
+from cds_service.worked_examples import case_of
 from tests.conftest import TODAY
 from tests.workbench.conftest import application
 
@@ -183,6 +184,44 @@ def test_answers_become_fhir_and_change_the_cards(client: FlaskClient) -> None:
     after = client.post(HOOK, json=done["request"]).get_json()["cards"]
     assert before[0]["summary"] != after[0]["summary"]
     assert "history form" in after[0]["detail"]
+
+
+def opened_by(link: str) -> dict[str, Any]:
+    """Answers that open a question, and the questions that open those."""
+    shown = items(history(None))[link].get("shown_when", ())
+    if not shown or "is" not in shown[0]:
+        return {}
+    return opened_by(shown[0]["answer"]) | {shown[0]["answer"]: str(shown[0]["is"][0])}
+
+
+def said_of(item: Any) -> Iterator[tuple[Any, str, str]]:
+    """What a question says that an answer alone sets: the answer, a finding, and present or absent."""
+    for rule in item.get("sets", ()):
+        if "when" in rule or "unless" in rule:
+            continue  # needs another answer as well
+        # Answered without it: with "none of these", or with something else.
+        rest = sorted(item.get("options", ()), key=lambda option: "exclusive" not in option)
+        others = [option["value"] for option in rest if option["value"] != rule.get("without")][:1]
+        answers = rule.get("answer", others if "without" in rule else [])
+        for answer in answers if isinstance(answers, list) else [answers]:
+            yield from (
+                (answer, name, presence) for presence in ("present", "absent") for name in rule.get(presence, ())
+            )
+
+
+def test_every_answer_sets_what_the_form_says(knowledge: Any, reading: Any) -> None:
+    wrong = []
+    for link, item in items(history(None)).items():
+        judged: dict[str, Any] = {}
+        for answer, name, presence in said_of(item):
+            if str(answer) not in judged:
+                value = [answer] if "repeats" in item else answer
+                given = [{"answers": opened_by(link) | {link: value}, "on": "today"}]
+                judged[str(answer)] = case_of(given, knowledge, reading)
+            found = judged[str(answer)][name].presence.value
+            if found != presence:
+                wrong.append((link, answer, name, presence, found))
+    assert wrong == []
 
 
 WRONG = [

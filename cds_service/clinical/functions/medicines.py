@@ -57,7 +57,7 @@ def _time_link(medicine: Medicine, chronic: bool, started_within: int, case: Cas
     return chronic and any(span.first <= onset.last for span in changes)
 
 
-_LONG_TAKEN = 90  # days after which the beginning says nothing about the time link
+_LONG_TAKEN = 90  # days, as the words below say, after which the beginning says nothing about the time link
 
 
 def _evidence(medicine: Medicine, case: Case) -> Evidence:
@@ -69,7 +69,7 @@ def _evidence(medicine: Medicine, case: Case) -> Evidence:
     if days < 0:
         text = "started after the twitching began"
     elif days > _LONG_TAKEN:
-        text = "taken for long, and one that can act at any time"
+        text = "taken for more than 90 days, and can act at any time"
     else:
         text = f"started or changed {days} {'day' if days == 1 else 'days'} before the twitching"
     return Evidence(medicine.reference, medicine.name or medicine.title, change, text)

@@ -99,7 +99,8 @@ def _one_side(finding: str, charted: list[tuple[Entry, Site]]) -> Finding:
 
 
 def _place(site: Site) -> str:
-    return f"{site.side} {site.words}".strip()
+    """In words, the side named once: a body site may say "left lower eyelid" itself."""
+    return site.words if site.side in site.words.lower().split() else f"{site.side} {site.words}".strip()
 
 
 def _focal(sites: Sequence[Site]) -> bool:

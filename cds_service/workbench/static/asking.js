@@ -49,9 +49,21 @@ export function tell(place, error, title = "This could not be assessed") {
     made("ul", {}, ...issues.map((issue) => made("li", {textContent: issue.what})))));
 }
 
-/** HTML that the service wrote of its own templates. Everything of a chart in it is escaped there. */
+const written = globalThis.trustedTypes?.createPolicy("workbench", {createHTML: (html) => html}) ?? {createHTML: (html) => html};
+
+/**
+ * HTML that the service wrote of its own templates. Everything of a chart in it is escaped there. The only place
+ * where scripts of ours set HTML; browsers that know trusted types refuse any other.
+ */
 export function put(place, html) {
-  place.innerHTML = html;
+  place.innerHTML = written.createHTML(html);
+}
+
+/** Text of a chart in one line, cut, with what could turn or hide the words around it made visible. */
+export function visible(text, longest = 100) {
+  const cut = text.length > longest ? `${text.slice(0, longest)} …` : text;
+  return cut.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Cn}\p{Zl}\p{Zp}]/gu,
+    (sign) => `⟨U+${sign.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
 /** JSON to read. What could turn the direction of text is written as an escape. */

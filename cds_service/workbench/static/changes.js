@@ -1,6 +1,7 @@
 // What if: a list of changes, the cards before and after, and ways to share it.
 import {ask, made, put, save, tell} from "./asking.js";
-import {assessed, chart} from "./chart.js";
+import {assessed, chart, resourcesOf} from "./chart.js";
+import {eventsByResource, wordsOf} from "./resources.js";
 import {select} from "./tabs.js";
 
 const part = (id) => document.getElementById(id);
@@ -12,6 +13,8 @@ function describe(change) {
   switch (change.kind) {
     case "lab": return `${labelOf("analyte", change.analyte)}: ${change.value} ${change.unit}`;
     case "finding": return `${labelOf("finding", change.finding)}: ${change.presence}`;
+    case "medicine": return `${labelOf("medicine", change.medicine)}, since ${change.started}`;
+    case "without": return `without ${labelOf("reference", change.reference)}`;
     case "age": return `age: ${change.years} years`;
     default: return `chart opened on ${change.day}`;
   }
@@ -36,6 +39,8 @@ function set(given) {
 const read = {
   lab: () => ({kind: "lab", analyte: form.elements.analyte.value, value: form.elements.value.valueAsNumber, unit: form.elements.unit.value}),
   finding: () => ({kind: "finding", finding: form.elements.finding.value, presence: form.elements.presence.value}),
+  medicine: () => ({kind: "medicine", medicine: form.elements.medicine.value, started: form.elements.started.value}),
+  without: () => ({kind: "without", reference: form.elements.reference.value}),
   age: () => ({kind: "age", years: form.elements.years.valueAsNumber}),
   date: () => ({kind: "date", day: form.elements.day.value}),
 };
@@ -45,7 +50,7 @@ function add(kind) {
   const missing = Object.values(change).some((value) => value === "" || Number.isNaN(value));
   tell(part("change-problems"), missing ? {issues: [{what: "Fill in the field first."}]} : null, "Nothing was added");
   // One change of each thing: a second potassium takes the place of the first.
-  const same = (other) => other.kind === change.kind && other.analyte === change.analyte && other.finding === change.finding;
+  const same = (other) => ["kind", "analyte", "finding", "medicine", "reference"].every((name) => other[name] === change[name]);
   if (!missing) set([...changes.filter((other) => !same(other)), change]);
 }
 
@@ -58,6 +63,29 @@ function offerPresence() {
   const said = form.elements.finding.selectedOptions[0].dataset.said.split(" ");
   for (const option of form.elements.presence.options) option.disabled = !said.includes(option.value);
   if (form.elements.presence.selectedOptions[0]?.disabled) form.elements.presence.value = said[0];
+}
+
+const LANES = {findings: "Problems and findings", medicines: "Medicines", results: "Results", tests: "Tests and orders", visits: "Visits"};
+const MOST_OFFERED = 500;
+
+/** What can be taken away: every resource of the chart but the patient. */
+function offerEntries() {
+  const events = eventsByResource();
+  const groups = new Map(Object.values(LANES).map((label) => [label, new Map()]));
+  groups.set("Without a date", new Map());
+  for (const [key, resource] of resourcesOf(chart.request)) {
+    if (key === "patient" || typeof resource.id !== "string") continue;
+    const reference = `${resource.resourceType}/${resource.id}`;
+    const event = events.get(reference);
+    groups.get(LANES[event?.lane] ?? "Without a date").set(reference, wordsOf(resource, event) || reference);
+  }
+  let left = MOST_OFFERED;
+  form.elements.reference.replaceChildren(made("option", {value: "", textContent: "Choose …"}),
+    ...[...groups].filter(([, entries]) => entries.size).map(([label, entries]) => {
+      const offered = [...entries].slice(0, left);
+      left -= offered.length;
+      return made("optgroup", {label}, ...offered.map(([value, textContent]) => made("option", {value, textContent})));
+    }));
 }
 
 async function compare() {
@@ -131,11 +159,16 @@ export function startChanges() {
   });
   let looked = false;
   document.addEventListener("chart-opened", () => {
+    offerEntries();
     if (!looked) fromLink();
     looked = true;
   });
   document.addEventListener("chart-closing", () => {
     set([]);
+    form.reset();
+    form.elements.reference.replaceChildren();
+    offerUnits();
+    offerPresence();
     tell(part("change-problems"), null);
   });
   document.addEventListener("changes-given", (event) => {

@@ -22,11 +22,20 @@ async function open(request, remarks = []) {
   const {cards, why} = await ask("/workbench/show", answers);
   page.hidden = false;
   showCards(document.querySelector("#cards-shown"), cards);
+  await drawn(); // the reasoning is long, and nobody looks at it yet
   put(document.querySelector("#why"), why);
   startFacts();
   listResources();
   showRaw(performance.now() - began);
   document.dispatchEvent(new CustomEvent("chart-opened"));
+}
+
+/** Until the browser has drawn what stands on the page; in a tab behind others it draws nothing, and need not. */
+function drawn() {
+  return new Promise((done) => {
+    if (document.hidden) done();
+    else requestAnimationFrame(() => setTimeout(done));
+  });
 }
 
 function showRaw(milliseconds) {
@@ -40,11 +49,12 @@ function showRaw(milliseconds) {
 }
 
 function showRemarks(remarks) {
+  const counted = remarks.length === 1 ? "A fault in the resources" : `${remarks.length} faults in the resources`;
   const list = made("ul", {}, ...remarks.map((remark) => made("li", {textContent: remark.what})));
   document.querySelector("#remarks").replaceChildren(
-    ...(remarks.length ? [made("div", {className: "remarks"}, made("h3", {textContent: `${remarks.length} faults in the resources`}), list)] : []));
+    ...(remarks.length ? [made("div", {className: "remarks"}, made("h3", {textContent: counted}), list)] : []));
   notes.replaceChildren(...(remarks.length
-    ? [made("div", {className: "remarks"}, made("h2", {textContent: `${remarks.length} faults in the resources; they are listed under Request`}),
+    ? [made("div", {className: "remarks"}, made("h2", {textContent: remarks.length > 3 ? `${counted}; the first 3, all of them stand under Request` : counted}),
       made("ul", {}, ...remarks.slice(0, 3).map((remark) => made("li", {textContent: remark.what}))))] : []));
 }
 
@@ -67,6 +77,7 @@ function wait(waiting) {
   for (const control of document.querySelectorAll("#paste [type=submit], #paste [type=file]")) control.disabled = waiting;
 }
 
+/** Open something in place of what is open. Meanwhile nothing else can be opened. */
 async function attempt(work) {
   close();
   wait(true);

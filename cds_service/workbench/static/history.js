@@ -23,12 +23,18 @@ export function startHistory(requestOf, use, ready = () => true) {
       const done = step.html ? null : await ask("/workbench/history/answers", {request, answers});
       if (stale()) return;
       part("history-state").textContent =
-        `Tier now: ${step.tier} (${step.words}). ${Object.keys(answers).length} answered.`;
+        `Tier now: ${tierOf(step)}. ${Object.keys(answers).length} answered.`;
       if (done) finish(step, done);
       else show(step.html);
     } catch (error) {
       if (!stale()) tell(part("history-problems"), error);
     }
+  }
+
+  /** The tiers of the ladder have numbers; no card, a card beside the ladder and no age have words. */
+  function tierOf(step) {
+    if (step.tier === "undecided") return `undecided, ${step.words}`;
+    return /^T\d/.test(step.tier) ? `${step.tier} (${step.words})` : step.words;
   }
 
   function reset() {
@@ -53,7 +59,7 @@ export function startHistory(requestOf, use, ready = () => true) {
   }
 
   function verdict(step) {
-    const tier = `${step.tier} (${step.words})`;
+    const tier = tierOf(step);
     if (step.undecided.length) {
       return `Tier ${tier} is undecided: you skipped ${step.undecided.map((one) => `“${one.text}”`).join(", ")}. An answer could change it.`;
     }

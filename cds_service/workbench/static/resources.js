@@ -1,5 +1,5 @@
 // Resources to look at: by the links of evidence, and as a list.
-import {made, pretty} from "./asking.js";
+import {made, pretty, visible} from "./asking.js";
 import {chart, resourcesOf} from "./chart.js";
 
 const MOST_LISTED = 300;
@@ -9,11 +9,24 @@ function nameOf(resource) {
   return `${resource.resourceType}/${resource.id ?? "without id"}`;
 }
 
+/** The events of the open chart by the resource they come from: they know what a resource is called. */
+export function eventsByResource() {
+  return new Map(chart.assessment.timeline.map((event) => [event.reference.replace(/#.*/, ""), event]));
+}
+
+/** A resource in the words of its event, or as it calls itself; text only. */
+export function wordsOf(resource, event) {
+  const concept = resource.code ?? resource.medicationCodeableConcept ?? resource.type?.[0] ?? resource.type;
+  const itself = concept?.text ?? concept?.coding?.[0]?.display ?? resource.name?.[0]?.family ?? "";
+  const words = event ? [event.title, event.value, event.from] : [itself];
+  return visible(words.filter((word) => typeof word === "string" && word).join(", "));
+}
+
 export function showResource(reference) {
   const dialog = document.querySelector("#resource");
   const plain = reference.replace(/#.*/, "");
   const found = chart.request && [...resourcesOf(chart.request)].find(([, resource]) => nameOf(resource) === plain);
-  dialog.querySelector("h2").textContent = plain.slice(0, 120);
+  dialog.querySelector("h2").textContent = visible(plain, 120);
   dialog.querySelector("pre").textContent = found
     ? pretty(found[1]) : "Not in the request: it may come from the FHIR server that was asked.";
   dialog.showModal();
@@ -25,21 +38,29 @@ export function linkReferences(place) {
   const texts = [];
   while (walker.nextNode()) texts.push(walker.currentNode);
   for (const text of texts) {
-    const parts = text.data.split(new RegExp(`(${REFERENCE.source})`));
+    const parts = text.data.split(new RegExp(`(\\(${REFERENCE.source}\\)|${REFERENCE.source})`));
     if (parts.length === 1 || text.parentElement.closest("button, a, pre")) continue;
-    text.replaceWith(...parts.map((part, n) => n % 2
-      ? Object.assign(made("button", {type: "button", className: "to-resource", textContent: part}), {}) : part));
+    text.replaceWith(...parts.map((part, n) => n % 2 ? linked(part) : part));
   }
-  for (const button of place.querySelectorAll("button.to-resource:not([data-reference])")) {
-    button.dataset.reference = button.textContent;
-  }
+}
+
+/** A reference as a button; brackets around it stay on its line. */
+function linked(part) {
+  const reference = part.replace(/[()]/g, "");
+  const button = made("button", {type: "button", className: "to-resource", textContent: reference});
+  button.dataset.reference = reference;
+  return part === reference ? button : made("span", {className: "whole"}, "(", button, ")");
 }
 
 export function listResources() {
   const wanted = document.querySelector("#find-resource").value.toLowerCase();
   const fitting = [...resourcesOf(chart.request)].filter(([, r]) => !wanted || JSON.stringify(r).toLowerCase().includes(wanted));
+  const events = eventsByResource();
   const rows = fitting.slice(0, MOST_LISTED).map(([key, resource]) => {
-    const row = made("details", {}, made("summary", {textContent: `${key}: ${nameOf(resource)}`.slice(0, 160)}));
+    const name = nameOf(resource).slice(0, 120);
+    const words = wordsOf(resource, events.get(name));
+    const row = made("details", {}, made("summary", {}, `${key}: ${words}${words ? " " : ""}`,
+      made("span", {className: "id", textContent: visible(name)})));
     row.addEventListener("toggle", () => {
       if (row.open && !row.querySelector("pre")) row.append(made("pre", {tabIndex: 0, textContent: pretty(resource)}));
     });
