@@ -27,7 +27,7 @@ Questions = Callable[["Knowledge"], Mapping[str, Callable[[Case], Any]]]
 _ALWAYS = ("the patient, the day, or the chart as a whole",)
 _ONSET, _BANDS = ("onset",), ("bands",)
 _WORKED_OUT = {name for name, part in vars(Case).items() if isinstance(part, cached_property)}
-_KEPT = 64  # combinations of complete queries; clients send always the same few
+_KEPT = 16  # combinations of complete queries; clients send always the same few
 
 
 @dataclass(frozen=True)
