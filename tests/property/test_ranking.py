@@ -384,7 +384,7 @@ def reasoned(knowledge: Any) -> list[Ranked]:
     with pytest.MonkeyPatch.context() as patch:
         for _ in range(450):
             facts = _random_facts(knowledge, chance)
-            patch.setattr(assessment, "Case", lambda chart, today, all_content, f=facts: GivenFacts(f, all_content))
+            patch.setattr(assessment, "Case", lambda chart, today, all_content, *_, f=facts: GivenFacts(f, all_content))
             outcome = reason(chart, TODAY, knowledge)
             fired = {
                 rung.card.id: rung.indicator
