@@ -412,6 +412,9 @@ def test_printed_pages_hold_the_cards_and_no_controls(opened: OpenPage) -> None:
     page.emulate_media(media="print")
     expect(page.locator("article.card").first).to_be_visible()
     expect(page.locator(".draft")).to_be_visible()
+    expect(page.locator("article.card .print-only").first).to_contain_text(
+        "Suggestions: Recheck with companion tests; ECG"
+    )
     for control in (".top nav", ".tabs", ".choices"):
         expect(page.locator(control).first).to_be_hidden()
     SCREENSHOTS.mkdir(exist_ok=True)

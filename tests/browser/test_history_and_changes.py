@@ -298,8 +298,8 @@ def test_nothing_is_lost_on_a_phone_or_at_double_size(
     for name, viewport in (("phone", PHONE), ("zoom", {"width": DESK["width"] // 2, "height": DESK["height"] // 2})):
         page = shown(opened, path, settle, tab, viewport=viewport)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1"), name
-        if name == "phone":
-            screenshot(page, f"phone-{tab or path.rpartition('/')[2].partition('?')[0]}", whole=tab != "why")
+        page_name = tab or path.rpartition("/")[2].partition("?")[0]
+        screenshot(page, f"{name}-{page_name}", whole=name == "phone" and tab != "why")
 
 
 def test_whoever_wants_no_motion_gets_none(opened: OpenPage) -> None:
