@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+import cds_service.review.table  # noqa: F401 - loaded before the clock runs, as the content is compiled before
 from cds_service.knowledge.codes import read_codes
 from cds_service.knowledge.files import folder
 from cds_service.review.faults import Trouble
