@@ -122,6 +122,20 @@ def test_the_code_that_runs_is_the_installed_one(installed: Installed) -> None:
     assert installed.run("cds-service", "--version").stdout.strip().endswith(__version__)
 
 
+IMPORTS = """
+import importlib, pkgutil, cds_service
+for module in pkgutil.walk_packages(cds_service.__path__, "cds_service."):
+    # A review has extras of its own; these two run when they are imported.
+    if not module.name.startswith(("cds_service.review.", "cds_service.wsgi", "cds_service.__main__")):
+        importlib.import_module(module.name)
+"""
+
+
+def test_whatever_the_service_imports_is_among_what_the_wheel_needs(installed: Installed) -> None:
+    done = installed.run("python", "-c", IMPORTS)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_fixture_of_the_package_gives_cards(installed: Installed) -> None:
     file = installed.package / "fixtures" / "requests" / "low-potassium.json"
     done = installed.run("cds-service", "assess", str(file), "--today", "2026-06-15", "--json")
