@@ -183,9 +183,12 @@ def _query(key: str, kind: str, resource: Json) -> str:
         return key
     if kind != "Observation":
         return _OF_TYPE.get(kind, "")
-    for category in elements(resource, "category"):
-        for coding in elements(category, "coding"):
-            return _OF_CATEGORY.get(text(coding, "code"), "findings")
+    try:
+        for category in elements(resource, "category"):
+            for coding in elements(category, "coding"):
+                return _OF_CATEGORY.get(text(coding, "code"), "findings")
+    except UnreadableError:
+        pass  # a gap when this resource is read; those that follow it must not be lost with it
     return "findings"
 
 

@@ -76,6 +76,16 @@ def test_one_foreign_observation_does_not_make_a_chart_unusable() -> None:
     assert call(body).json["cards"]
 
 
+@pytest.mark.parametrize("category", ["vital-signs", [5], [{"coding": {}}]])
+def test_one_unreadable_category_costs_one_observation(category: Any) -> None:
+    body = request()
+    twitching = bundle(observation(body, "odd", 120, category=category), *conditions(body))
+    body["prefetch"]["conditions"] = bundle()
+    body["prefetch"]["all"] = twitching  # a client's own key; what speaks of it comes last
+    (first, *_) = call(body).get_json()["cards"]
+    assert "could not be read" in first["detail"]
+
+
 def test_a_group_or_practitioner_of_the_same_id_is_not_the_patient() -> None:
     body = request()
     for condition in conditions(body):
