@@ -195,14 +195,14 @@ def _patient(found: Prefetched, patient_id: str) -> tuple[Patient, frozenset[str
     raw = ours[0]
     names = {patient_id, str(raw.get("id", "")), id_of(found.full_urls.get(id(raw), ""))} - {""}
     try:
-        return _read_patient(raw, patient_id), frozenset(names)
+        return read_patient(raw, patient_id), frozenset(names)
     except UnreadableError as error:
         raise RequestError(
             412, Fault(f"prefetch.patient.{error.path}", error.reason, "send a FHIR R4 Patient"), code="required"
         ) from None
 
 
-def _read_patient(raw: Json, patient_id: str) -> Patient:
+def read_patient(raw: Json, patient_id: str) -> Patient:
     deceased = raw.get("deceasedBoolean") is True or span(raw, "deceasedDateTime") is not None
     gender = text(raw, "gender")
     needs_interpreter = any(

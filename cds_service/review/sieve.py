@@ -24,7 +24,7 @@ from cds_service.intake.glance import (
     owner_in,
 )
 from cds_service.intake.prefetch import MOST_RESOURCES
-from cds_service.intake.read import _read_patient
+from cds_service.intake.read import read_patient
 from cds_service.intake.resources import READERS
 from cds_service.intake.shape import id_of
 from cds_service.knowledge.reading import Reading
@@ -136,7 +136,7 @@ def _as_charted(patient: Patient) -> chart.Patient | None:
     known = ("birthDate", "gender", "deceasedBoolean", "deceasedDateTime")
     raw = {name: value for name in known if (value := getattr(patient, name)) is not None}
     try:
-        return _read_patient(raw, patient.id or "")
+        return read_patient(raw, patient.id or "")
     except UnreadableError:
         return None
 
