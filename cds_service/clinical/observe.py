@@ -423,13 +423,21 @@ def _report(spec: Mapping[str, Any], denies: bool) -> Observer:
     says = tuple(fold(words) for words in spec.get("says", ()))
     unless, within = tuple(fold(words) for words in spec.get("unless", ())), _days(spec, "within")
     states = frozenset(spec.get("states", ("final", "amended", "corrected", "appended")))
+    affirms, unless_affirms = tuple(spec.get("affirms", ())), tuple(spec.get("unless_affirms", ()))
+
+    def counts(report: Report, case: Case) -> bool:
+        text, book = fold(report.conclusion), case.knowledge.phrase_book
+        if any(words in text for words in unless) or any(book.affirms(report.conclusion, w) for w in unless_affirms):
+            return False
+        if not says and not affirms:
+            return True
+        return any(words in text for words in says) or any(book.affirms(report.conclusion, w) for w in affirms)
 
     def observe(case: Case) -> Iterator[Statement]:
         for report in case.chart.about(Report, concepts):
             if report.status not in states or not _recent(report.when, within, case):
                 continue
-            text = fold(report.conclusion)
-            if says and not (any(w in text for w in says) and not any(w in text for w in unless)):
+            if not counts(report, case):
                 continue
             yield Statement(Evidence.of(report, f"{report.status} report"), report.when, sites=report.sites)
 

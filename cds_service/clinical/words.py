@@ -12,6 +12,8 @@ _TOKEN = re.compile(r"[a-z0-9][a-z0-9+/'\-]*|[.,;:?!\n]")
 _SENTENCE_ENDS = frozenset(".;:!\n")
 _REACH = 6  # words before a phrase in which a denial still speaks of it
 _GAP = 3  # other words allowed inside a phrase of three or more words
+# "Examination: not normal" does not say "examination normal".
+_NEVER_INSIDE = frozenset({"no", "not", "never", "without", "neither", "nor"})
 _AFFIRMED = frozenset({"present", "positive", "noted", "seen", "visible", "found"})
 _CONTRAST = frozenset({"but", "however", "although", "though", "now"})
 
@@ -152,6 +154,8 @@ def _match(phrase: tuple[str, ...], sentence: list[str], start: int) -> int | No
     position, gaps = start, 0
     for word in phrase:
         while position < len(sentence) and sentence[position] != word:
+            if sentence[position] in _NEVER_INSIDE:
+                return None
             position, gaps = position + 1, gaps + 1
             if gaps > allowed:
                 return None
