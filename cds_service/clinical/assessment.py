@@ -132,10 +132,10 @@ def reason(
     dismissed: Dismissed = nothing_dismissed,
 ) -> Assessment:
     """Judge, weigh, rank and plan. A pure function: the same input gives the same assessment."""
-    case = Case(chart, today, knowledge, silence(knowledge, chart.complete, questions))
+    case = Case(chart, today, knowledge)
     if not case["twitch_current"].present:
         return Assessment(case, (), (), _closed(case))
-    triggered = _triggered(case.listen())
+    triggered = _triggered(case.listen(silence(knowledge, questions)))
     rules = _rules(triggered, case)
     fired, held = _sift(triggered, rules, case, policy)
     shown = _rank(fired, case)
@@ -156,10 +156,10 @@ def reason(
 
 def leading_tier(chart: Chart, today: date, knowledge: Knowledge, policy: Policy = Policy()) -> str:
     """The tier of the first card that ``reason`` would show; empty for none. Nothing is weighed or written for it."""
-    case = Case(chart, today, knowledge, silence(knowledge, chart.complete, questions))
+    case = Case(chart, today, knowledge)
     if not case["twitch_current"].present:
         return ""
-    triggered = _triggered(case.listen())
+    triggered = _triggered(case.listen(silence(knowledge, questions)))
     fired, _ = _sift(triggered, _rules(triggered, case), case, policy)
     shown, _, _ = _without_pending(_rank(fired, case), fired, case)
     return knowledge.cards[shown[0].ids[0]].tier if shown else ""

@@ -99,11 +99,12 @@ class FindingDefinition:
 class Case:
     """One patient on one day: the chart, and every finding judged so far."""
 
-    def __init__(self, chart: Chart, today: date, knowledge: Knowledge, silence: Silence | None = None) -> None:
+    def __init__(self, chart: Chart, today: date, knowledge: Knowledge) -> None:
         self.chart = chart
         self.today = today
         self.knowledge = knowledge
-        self._silence, self._touched = silence, -1
+        self._silence: Silence | None = None
+        self._touched = 0
         self._judged: dict[str, Finding] = {}
         self.newest_values: dict[str, LabValue | None] = {}
 
@@ -127,10 +128,13 @@ class Case:
         given = ask(self) if differs else known
         return known if given == known else given
 
-    def listen(self) -> Case:
-        """Find out what the chart speaks of. Until then everything is asked."""
-        if self._silence is not None:
-            self._touched = self._silence.touched_by(self)
+    def listen(self, silence: Silence) -> Case:
+        """Find out what the chart speaks of, so that from now on nothing else is asked. Until then everything is."""
+        self._touched = silence.touched_by(self)
+        for finding, found in self._judged.items():
+            if found == silence.answers[finding]:
+                self._judged[finding] = silence.answers[finding]
+        self._silence = silence
         return self
 
     def judge_all(self) -> Mapping[str, Finding]:

@@ -14,7 +14,7 @@ from datetime import date
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cds_service.clinical.chart import Patient
+from cds_service.clinical.chart import QUERIES, Patient
 from cds_service.clinical.findings import Case, Finding
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ Questions = Callable[["Knowledge"], Mapping[str, Callable[[Case], Any]]]
 _ALWAYS = ("the patient, the day, or the chart as a whole",)
 _ONSET, _BANDS = ("onset",), ("bands",)
 _WORKED_OUT = {name for name, part in vars(Case).items() if isinstance(part, cached_property)}
-_KEPT = 16  # combinations of complete queries; clients send always the same few
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,8 @@ class Silence:
 
 def _said(case: Case) -> Iterator[Any]:
     yield _ALWAYS
+    for query in QUERIES.keys() - case.chart.complete:
+        yield "complete", query
     for kind, concepts in case.chart.carried.items():
         yield kind
         for concept in concepts:
@@ -63,10 +64,10 @@ def _said(case: Case) -> Iterator[Any]:
         yield _ONSET
 
 
-@lru_cache(maxsize=_KEPT)
-def silence(knowledge: Knowledge, complete: frozenset[str], questions: Questions) -> Silence:
-    """The answers for charts whose complete queries are these: only they can make nothing on file mean something."""
-    case = _SilentCase(knowledge, complete)
+@lru_cache(maxsize=2)
+def silence(knowledge: Knowledge, questions: Questions) -> Silence:
+    """The answers for a chart without an entry whose queries were all answered to the end."""
+    case = _SilentCase(knowledge)
     answers = {name: case.answer(name, ask) for name, ask in questions(knowledge).items()}
     answers.update(case.judge_all())
     places = {name: place for place, name in enumerate(answers)}
@@ -83,8 +84,8 @@ def silence(knowledge: Knowledge, complete: frozenset[str], questions: Questions
 class _SilentCase(Case):
     """A patient of whom nothing is charted. It notes what each question looks at."""
 
-    def __init__(self, knowledge: Knowledge, complete: frozenset[str]) -> None:
-        super().__init__(_SilentChart(complete, self._note), date.max, knowledge)  # type: ignore[arg-type]
+    def __init__(self, knowledge: Knowledge) -> None:
+        super().__init__(_SilentChart(self._note), date.max, knowledge)  # type: ignore[arg-type]
         self.looked_at: dict[str, set[Hashable]] = {}
         self._asking: list[set[Hashable]] = [set()]
 
@@ -98,13 +99,17 @@ class _SilentCase(Case):
     def answer(self, question: str, ask: Callable[[Case], Answer]) -> Answer:
         # What another question has worked out must be looked at again, or it would not be noted for this one.
         outer, self.newest_values = self.newest_values, {}
-        worked_out = {name: vars(self).pop(name) for name in _WORKED_OUT & vars(self).keys()}
+        worked_out = self._forget()
         self._asking.append(set())
         given = ask(self)
         self.looked_at[question] = self._asking.pop()
+        self._forget()
         self.newest_values = outer
         vars(self).update(worked_out)
         return given
+
+    def _forget(self) -> dict[str, Any]:
+        return {name: vars(self).pop(name) for name in _WORKED_OUT & vars(self).keys()}
 
     @property
     def today(self) -> date:
@@ -120,16 +125,16 @@ class _SilentCase(Case):
         self._note(_ONSET)
 
     @property
-    def heard(self) -> Mapping[str, Any]:
+    def heard(self) -> Any:
         return _Nothing("heard", self._note)
 
     @property
-    def bands(self) -> Mapping[str, Any]:
+    def bands(self) -> Any:
         return _Nothing("band", self._note)
 
 
-class _Nothing(dict[str, Any]):
-    """An empty mapping that notes which key was asked for, or that all were."""
+class _Nothing:
+    """An empty mapping that notes which key was asked for, or that all were. More raises."""
 
     def __init__(self, what: str, note: Callable[..., None]) -> None:
         self._what, self._note = what, note
@@ -140,14 +145,28 @@ class _Nothing(dict[str, Any]):
 
     def items(self) -> Any:
         self._note(_BANDS if self._what == "band" else _ALWAYS)
-        return super().items()
+        return ()
+
+
+class _Complete:
+    """Every query was answered to the end. It notes which ones matter."""
+
+    def __init__(self, note: Callable[..., None]) -> None:
+        self._note = note
+
+    def __contains__(self, query: str) -> bool:
+        self._note(("complete", query))
+        return True
+
+    def __ge__(self, queries: frozenset[str]) -> bool:
+        return all(query in self for query in queries)
 
 
 class _SilentChart:
     """A chart without an entry."""
 
-    def __init__(self, complete: frozenset[str], note: Callable[..., None]) -> None:
-        self.complete, self._note = complete, note
+    def __init__(self, note: Callable[..., None]) -> None:
+        self.complete, self._note = _Complete(note), note
 
     def all(self, kind: type) -> tuple[()]:
         self._note(kind)

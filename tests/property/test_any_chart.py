@@ -20,6 +20,7 @@ from cds_service.clinical.chart import QUERIES
 from cds_service.clinical.findings import Case
 from cds_service.clinical.observe import HEADS
 from cds_service.clinical.presence import Presence
+from cds_service.clinical.silence import silence
 from cds_service.intake.prefetch import Prefetched
 from cds_service.intake.sketch import PATIENT, Sketcher
 from cds_service.response.cards import Issuer, Recipient, write_cards
@@ -566,6 +567,32 @@ def test_an_onset_and_a_name_are_reasons_to_ask_again() -> None:
         _asked_again(
             Sketcher(READING.codes, TODAY).record([{"patient": {"age": 50}}, {"twitch": "40 days ago"}, entry])
         )
+
+
+def test_little_is_asked_of_a_chart_that_says_little() -> None:
+    sketches: Sketches = [{"patient": {"age": 50}}, {"twitch": "40 days ago", "site": "left calf"}]
+    chart = judged(Sketcher(READING.codes, TODAY).record(sketches))[0].case.chart
+    case, asked = Case(chart, TODAY, KNOWLEDGE).listen(silence(KNOWLEDGE, questions)), []
+    for name, definition in KNOWLEDGE.findings.items():
+        case.answer(name, lambda case, judge=definition.judge: asked.append(judge) or judge(case))  # type: ignore[misc]
+    assert 0 < len(asked) < len(KNOWLEDGE.findings) / 4
+
+
+def test_what_one_question_has_worked_out_is_noted_for_the_next() -> None:
+    def inner(case: Case) -> int:
+        return len(case.medicines)
+
+    def outer(case: Case) -> int:
+        return case.answer("inner", inner) + len(case.medicines)
+
+    memo = silence.__wrapped__(KNOWLEDGE, lambda _: {"outer": outer})
+    taken: Sketches = [
+        {"patient": {"age": 50}},
+        {"twitch": "40 days ago"},
+        {"medicine": "med_thiazide", "since": "60 days ago"},
+    ]
+    case = judged(Sketcher(READING.codes, TODAY).record(taken))[0].case
+    assert memo.places.keys() >= {"outer"} and memo.touched_by(case) >> memo.places["outer"] & 1
 
 
 def _asked_again(found: Prefetched) -> None:
