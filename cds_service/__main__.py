@@ -76,7 +76,7 @@ def serve(bind: str, workers: int) -> None:
             "proxy": ("clients are known by the proxy (CDS_AUTH=proxy)", f" -H '{now.proxy_header}: trial'"),
         }[now.auth]
         click.echo(f"Listening on http://{bind} – {known}.")
-        click.echo("Draft content, not clinically approved.")
+        click.echo(f"Content:    {now.content or 'as it comes along'} – draft, not clinically approved.")
         if is_on(now, bind):
             click.echo(f"Workbench:  http://{bind}/workbench")
         click.echo(f"Discovery:  curl{proof} http://{bind}/cds-services")

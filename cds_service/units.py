@@ -95,9 +95,10 @@ def rounded(value: float, decimals: int) -> str:
 
 # UCUM codes that nobody writes so.
 _WRITTEN = {"Cel": "°C", "[degF]": "°F", "mm[Hg]": "mmHg", "m[IU]/L": "mIU/L", "u[IU]/mL": "µIU/mL",
-            "{beats}/min": "/min", "mL/min/{1.73_m2}": "mL/min/1.73m²", "1": ""}  # fmt: skip
+            "{beats}/min": "/min", "mL/min/{1.73_m2}": "mL/min/1.73m²", "1": "",
+            "{score}": "", "{MRC}": "", "{INR}": ""}  # fmt: skip
 
 
 def written(unit: str) -> str:
-    """A unit as people write it; of an annotation like ``{score}``, which measures nothing, no word."""
-    return "" if unit.startswith("{") and unit.find("}") == len(unit) - 1 else _WRITTEN.get(unit, unit)
+    """A unit as people write it. An annotation that we do not know is shown: it may be why a value was not compared."""
+    return _WRITTEN.get(unit, unit)

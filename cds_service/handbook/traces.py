@@ -53,7 +53,10 @@ class Traces:
 
     @cached_property
     def rows(self) -> tuple[Trace, ...]:
-        with (self._content.folder / "seed-coverage.csv").open(encoding="utf-8", newline="") as lines:
+        table = self._content.folder / "seed-coverage.csv"
+        if not table.exists():  # a site's own content need not trace our seed articles
+            return ()
+        with table.open(encoding="utf-8", newline="") as lines:
             return tuple(trace for row in csv.DictReader(lines) for trace in self._of(row))
 
     def lines(self) -> Iterator[tuple[str, ...]]:
@@ -68,10 +71,13 @@ class Traces:
             yield Trace(*said, reason=row["reason"])
         for pointer in filter(None, row["carried_by"].split(";")):
             kind, _, name = pointer.partition(":")
-            if kind in _KINDS:
-                yield self._by_entry(said, pointer, self._library.row(_KINDS[kind], name))
-            else:
-                yield self._by_page(said, pointer, kind, name)
+            try:
+                if kind in _KINDS:
+                    yield self._by_entry(said, pointer, self._library.row(_KINDS[kind], name))
+                else:
+                    yield self._by_page(said, pointer, kind, name)
+            except KeyError:
+                yield Trace(*said, reason=f"{pointer} is not in this content")
 
     def _by_entry(self, said: tuple[str, str, str], pointer: str, entry: Entry) -> Trace:
         where = entry.file if entry.kind in _FILED else f"{entry.file} {entry.spec['id']}"

@@ -2,7 +2,8 @@
 
 Only what could open the gate, or make the chart unusable, is taken out of the JSON; all of it is checked as JSON. A
 chart is passed over only when the whole reading would certainly find a closed gate and no gap. Whatever is unusual is
-left to the whole reading. So this decides nothing by itself, and may be taken out without changing an answer.
+left to the whole reading. So this decides nothing by itself, and may be taken out without changing an answer, but for
+one: a number beyond all doubles in what is skipped is not seen here, and the whole reading refuses it as no JSON.
 """
 
 from __future__ import annotations
@@ -243,7 +244,10 @@ class Glance:
                 for period in (resource.onsetPeriod, resource.abatementPeriod):
                     dates |= {period.start, period.end} if period else set()
             elif type(resource) is Encounter:
-                said.update(map(bytes, resource.reasonCode or ()))
+                reasons = [bytes(reason) for reason in resource.reasonCode or ()]
+                if b"null" in reasons:
+                    return False  # a gap
+                said.update(reasons)
             else:
                 return False
         return are_dates(dates) and all(hash(written) in self._silent or self._is_silent(written) for written in said)

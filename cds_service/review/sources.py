@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -88,6 +88,7 @@ class _Output(msgspec.Struct):
 
 class _Manifest(_Head, kw_only=True):
     output: list[_Output]
+    error: list[Any] = []  # files of what the server could not export
 
 
 _head = msgspec.json.Decoder(_Head)
@@ -184,7 +185,8 @@ def _is_manifest(path: Path) -> bool:
         manifest = _manifest.decode(path.read_bytes().removeprefix(_BYTE_ORDER_MARK))
     except (msgspec.DecodeError, RecursionError):
         return False
-    return not manifest.resourceType and all(file.url and file.type for file in manifest.output)
+    # One with errors is no mere remark: like any other JSON that is no record it is named as a fault.
+    return not (manifest.resourceType or manifest.error) and all(file.url and file.type for file in manifest.output)
 
 
 def _named(path: Path, root: Path, begin: str) -> str:
