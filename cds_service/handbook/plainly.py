@@ -134,8 +134,11 @@ class Vocabulary:
             return Words(
                 f"the queries for {_either(_list(spec[head]), 'and')} were answered in full and hold none of it"
             )
-        lead = _LEADS[head](spec, self._listed(spec[head]), denies)
+        listed = self._listed(spec[head])
+        lead = _LEADS[head](spec, listed, denies)
         rest = [say(self, spec[key]) for key, say in _FURTHER.items() if key in spec and key not in _SAID.get(head, ())]
+        if not listed:  # no code stands for it, so there is nothing that the words would come beside
+            lead, rest = lead.removesuffix(": "), [one.removeprefix("or ") for one in rest]
         return Words("; ".join([lead, *rest]))
 
     def _listed(self, value: Any) -> str:
