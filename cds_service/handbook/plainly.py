@@ -134,8 +134,11 @@ class Vocabulary:
             return Words(
                 f"the queries for {_either(_list(spec[head]), 'and')} were answered in full and hold none of it"
             )
-        lead = _LEADS[head](spec, self._listed(spec[head]), denies)
+        listed = self._listed(spec[head])
+        lead = _LEADS[head](spec, listed, denies)
         rest = [say(self, spec[key]) for key, say in _FURTHER.items() if key in spec and key not in _SAID.get(head, ())]
+        if not listed:  # no code stands for it, so there is nothing that the words would come beside
+            lead, rest = lead.removesuffix(": "), [one.removeprefix("or ") for one in rest]
         return Words("; ".join([lead, *rest]))
 
     def _listed(self, value: Any) -> str:
@@ -227,7 +230,9 @@ _FURTHER: Mapping[str, Callable[[Vocabulary, Any], str]] = {
     "site": lambda _, v: f"at: {_either(map(str, _list(v)))}",
     "containing": lambda _, v: f"its text holding {_quoted(v)}",
     "names": lambda _, v: f"or named in words: {_either(map(str, _list(v)))}",
+    "affirms": lambda _, v: f"saying, without denial or doubt, {_quoted(v)}",
     "unless": lambda _, v: f"unless it says {_quoted(v)}",
+    "unless_affirms": lambda _, v: f"unless it says, without denial or doubt, {_quoted(v)}",
     "within": lambda _, v: f"of the last {v}",
     "older_than": lambda _, v: f"older than {v}",
     "before_onset": lambda _, v: f"begun at most {v} before the twitching",

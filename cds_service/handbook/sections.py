@@ -107,6 +107,7 @@ class Sections:
                           (self._rule(spec["when"]),))  # fmt: skip
         if "compute" in spec:
             yield Section("The rule", items=(Words(spec["rule"]),))
+            yield from self._settings(spec.get("with") or {})
         yield Section("Present when", "Any one of these.", tuple(self._says.item(one) for one in spec["present_when"]))
         absent = tuple(self._says.item(one, denies=True) for one in spec["absent_when"])
         yield Section("Absent when", "Any one of these, and nothing above. Otherwise it is unknown.", absent)
@@ -116,6 +117,14 @@ class Sections:
         denied = [Words("a denial of these words is documented absence")] if words.get("denied") else []
         yield Section("Words that the record may use", items=(*items, *denied))
         yield Section("How long it counts", items=tuple(Words(one) for one in _windows(spec)))
+
+    def _settings(self, given: Spec) -> Iterator[Section]:
+        """What the sentence of a computed rule speaks of without naming it."""
+        clauses = ((self._says.finding(one["analyte"]).name, one["when"]) for one in given.get("also", ()))
+        yield Section("Further clauses", "The newest value of the analyte is critical as well when one of these holds.",
+                      tuple(self._rule(when).led_by(f"{name}, when") for name, when in clauses))  # fmt: skip
+        yield Section("New signs", "One that is first charted after it makes it void.",
+                      self._rules(given.get("void_by", ())))  # fmt: skip
 
     def _limits(self, spec: Spec) -> Iterator[Section]:
         unit = spec.get("unit", "")

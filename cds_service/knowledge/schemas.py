@@ -18,6 +18,10 @@ from cds_service.units import split
 INDICATORS = ("info", "warning", "critical")
 KINDS = ("symptom", "exam", "context", "exposure", "laboratory", "study", "time", "composite")
 TIERS = ("T0", "T1", "T2", "T3", "T4", "T5", "T6", "T7", "overlay")
+REFERENCE_KINDS = (
+    "design choice", "textbook knowledge", "specification", "regulation", "guidance", "guideline", "review", "textbook",
+    "publication", "article", "association",
+)  # fmt: skip
 STATUSES = ("draft", "in-review", "approved", "retired")
 PRIORITIES = ("routine", "urgent", "asap", "stat")
 SUMMARY_LIMIT = 140
@@ -414,7 +418,7 @@ class Recheck(Strict):
 
 class Reference(Strict):
     id = fields.String(required=True)
-    kind = fields.String(required=True)
+    kind = fields.String(required=True, validate=validate.OneOf(REFERENCE_KINDS))
     title = fields.String(required=True)
     url = fields.Url()
 

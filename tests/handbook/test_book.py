@@ -119,10 +119,21 @@ def test_the_paper_holds_every_card_and_starts_chapters_on_new_pages(book: Handb
         ({"not_present": {"any": ["atrophy", "clonus"]}}, "not present (absent or not known): at least one of: ("),
         ("valid_K", "a valid result of potassium (final, after the onset, inside its look-back window)"),
         ({"of_codes": {"problem": ["als"], "state": "ever"}}, "a problem, past or present: "),
+        ({"of_codes": {"visit": [], "names": ["hospice"]}}, "a visit; named in words: hospice"),
+        ({"of_codes": {"visit": [], "within": "90 days"}}, "a visit; of the last 90 days"),
     ],
 )
 def test_a_rule_is_said_in_plain_words(content: Content, rule: Any, words: str) -> None:
     assert str(Vocabulary(content).formula(rule)).startswith(words)
+
+
+def test_what_a_computed_rule_speaks_of_is_spelled_out(content: Content, written: dict[str, Page]) -> None:
+    for name, key in (("critical_lab", "also"), ("emg_valid", "void_by")):
+        words = words_of(written[f"findings/{name}.html"])
+        for one in content.findings[name]["with"][key]:
+            parts = one["when"]["all"] if key == "also" else [one]
+            assert all(f"{part}.html" in words for part in parts if isinstance(part, str)), (name, one)
+    assert "Further clauses" in words_of(written["findings/critical_lab.html"])
 
 
 def test_every_field_of_an_observer_has_words() -> None:

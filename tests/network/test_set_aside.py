@@ -121,7 +121,7 @@ def test_time_brings_it_back(house: House, request_body: Any) -> None:
 
 
 @pytest.mark.parametrize(("card", "days"), [("TW01", 3), ("TW05", 1), ("TW06", 30), ("TW10", 180), ("TW22", 180)])
-def test_the_more_urgent_the_tier_the_sooner_it_comes_back(knowledge: Any, card: str, days: int) -> None:
+def test_each_tier_has_its_own_time_until_it_comes_back(knowledge: Any, card: str, days: int) -> None:
     assert knowledge.days_set_aside(card) == days
 
 
