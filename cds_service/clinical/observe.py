@@ -32,8 +32,6 @@ from cds_service.clinical.words import fold
 if TYPE_CHECKING:
     from cds_service.clinical.findings import Case, Observer
 
-CodeFilter = Callable[[Entry], bool]
-
 
 def compile_observer(spec: Mapping[str, Any], denies: bool = False) -> Observer:
     """An observer of the content as a closure. ``denies``: it stands under ``absent_when``.
@@ -281,11 +279,7 @@ def _measured(spec: Mapping[str, Any], denies: bool) -> Observer:
     def observe(case: Case) -> Iterator[Statement]:
         results = [r for r in _named(case, concepts, roles, fits, names) if r.final and _recent(r.when, within, case)]
         if which == "newest" and results:
-            results = [
-                max(
-                    results, key=lambda r: (r.when.last if r.when else case.today.min, r.at, r.reference, repr(r.value))
-                )
-            ]
+            results = [max(results, key=lambda r: _moment(r, case))]
         hits = [r for r in results if _on_side(r, own_range) and all(_limit(r, *limit) for limit in limits)]
         if which == "every" and len(hits) < len(results):
             return

@@ -15,7 +15,6 @@ from cds_service.clinical.observe import HEADS
 from cds_service.clinical.spans import days_of
 from cds_service.units import split
 
-INDICATORS = ("info", "warning", "critical")
 KINDS = ("symptom", "exam", "context", "exposure", "laboratory", "study", "time", "composite")
 TIERS = ("T0", "T1", "T2", "T3", "T4", "T5", "T6", "T7", "overlay")
 REFERENCE_KINDS = (
