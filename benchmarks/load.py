@@ -91,7 +91,7 @@ def is_deliberate(raw: bytes) -> bool:
 def head(length: int | None, path: str = SERVICE, media: str = "application/json", more: str = "") -> bytes:
     size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
     return (
-        f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {media}\r\n{more}{size}\r\n\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: {media}\r\n{more}{size}\r\n\r\n"
     ).encode()
 
 

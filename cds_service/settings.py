@@ -202,6 +202,7 @@ SETTINGS = (
         _existing(Path.is_file, "file"),
     ),
     Setting("CDS_JWT_ALGORITHMS", "ES384,RS384", "signature algorithms accepted, comma-separated", _algorithms),
+    Setting("CDS_JWT_SECONDS", "300", "longest life of a client's token, from iat to exp", _number(10, 3600)),
     Setting("CDS_PROXY_HEADER", "X-Client-Verified-Subject", "header in which the proxy names the client", _header),
     Setting("CDS_CORS_ORIGINS", "", "origins whose pages may call, comma-separated; default: none", _origins),
     Setting(
@@ -260,6 +261,7 @@ class Settings:
     auth: str
     jwt_clients: Path | None
     jwt_algorithms: tuple[str, ...]
+    jwt_seconds: float
     proxy_header: str
     cors_origins: frozenset[str]
     fhir_servers: tuple[FhirServer, ...]
@@ -324,6 +326,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         auth=values["CDS_AUTH"],
         jwt_clients=values["CDS_JWT_CLIENTS"],
         jwt_algorithms=values["CDS_JWT_ALGORITHMS"],
+        jwt_seconds=values["CDS_JWT_SECONDS"],
         proxy_header=values["CDS_PROXY_HEADER"],
         cors_origins=values["CDS_CORS_ORIGINS"],
         fhir_servers=values["CDS_FHIR_SERVERS"],

@@ -45,7 +45,7 @@ def _by_token(settings: Settings, replays: Replays) -> Authenticator:
     from cds_service.web.tokens import TokenRules
 
     clients = read_clients(settings.jwt_clients)
-    rules = TokenRules(clients, settings.jwt_algorithms, settings.public_url, replays)
+    rules = TokenRules(clients, settings.jwt_algorithms, settings.public_url, replays, settings.jwt_seconds)
 
     def authenticate(asked: Request) -> Caller:
         return rules.caller(_bearer(asked), asked.path)

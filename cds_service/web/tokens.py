@@ -26,7 +26,6 @@ from cds_service.web.clients import Client
 from cds_service.web.keys import Key, is_name
 
 MOST_CHARACTERS = 7 * 1024  # gunicorn refuses a header of more than 8190 with 431, before anybody is asked
-LIFETIME_SECONDS = 300
 LEEWAY_SECONDS = 30  # how far the clocks of client and service may lie apart
 _PARTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 # Keys never come out of the token that they are to prove, and we know no extension that a token may insist on.
@@ -51,6 +50,7 @@ class TokenRules:
     algorithms: tuple[str, ...]
     public_url: str
     replays: Replays
+    longest_life: float = 300  # seconds
     now: Callable[[], float] = time.time
 
     def caller(self, text: str, path: str) -> Caller:
@@ -59,7 +59,7 @@ class TokenRules:
         check_header(token.header, self.algorithms)
         client = self._client(token)
         check_audience(token.claims, self.public_url + path)
-        expires = check_times(token.claims, self.now())
+        expires = check_times(token.claims, self.now(), self.longest_life)
         identity = _required_name(token.claims, "jti")
         check_signature(token, client.keys.key(_required_name(token.header, "kid")))
         tenant = check_tenant(token.claims, client.tenants)
@@ -147,7 +147,7 @@ def check_audience(claims: Mapping[str, Any], called: str) -> None:
         raise UnauthenticatedError(Reason.AUDIENCE)
 
 
-def check_times(claims: Mapping[str, Any], now: float) -> int:
+def check_times(claims: Mapping[str, Any], now: float, longest_life: float) -> int:
     """Issued, not expired, and short-lived. Gives the second after which the token is worth nothing to anybody."""
     issued, expires = _moment(claims, "iat"), _moment(claims, "exp")
     begins = _moment(claims, "nbf") if "nbf" in claims else issued
@@ -155,7 +155,7 @@ def check_times(claims: Mapping[str, Any], now: float) -> int:
         raise UnauthenticatedError(Reason.EXPIRED)
     if max(issued, begins) > now + LEEWAY_SECONDS:
         raise UnauthenticatedError(Reason.NOT_YET)
-    if not 0 < expires - issued <= LIFETIME_SECONDS:
+    if not 0 < expires - issued <= longest_life:
         raise UnauthenticatedError(Reason.LIFETIME)
     return math.ceil(expires) + LEEWAY_SECONDS
 

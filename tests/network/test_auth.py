@@ -115,6 +115,12 @@ def test_other_algorithms_are_a_decision_of_the_site(
     assert ask(wider, good()).status_code == 401
 
 
+@pytest.mark.parametrize(("seconds", "status"), [(900, 200), (901, 401)])
+def test_how_long_tokens_live_is_a_decision_of_the_site(tmp_path: Path, seconds: int, status: int) -> None:
+    patient = by_token(tmp_path, given(*KEYS), CDS_JWT_SECONDS="900").test_client()
+    assert ask(patient, bearer(_claims(iat=now(), exp=now() + seconds))).status_code == status
+
+
 @pytest.mark.parametrize(
     ("path", "audience", "status"),
     [

@@ -313,7 +313,7 @@ def test_a_faulty_file_of_settings_is_named(tmp_path: Path, written: str | None,
         ("CDS_CORS_ORIGINS", "https://x/path"), ("CDS_CORS_ORIGINS", "*"), ("CDS_JWT_ALGORITHMS", "HS256"),
         ("CDS_JWT_ALGORITHMS", "ES384,none"), ("CDS_JWT_ALGORITHMS", ""), ("CDS_DATABASE_URL", "mysql://x"),
         ("CDS_BODY_DEADLINE_SECONDS", "nan"), ("CDS_BODY_DEADLINE_SECONDS", "0"), ("CDS_BODY_DEADLINE_SECONDS", "26"),
-        ("CDS_OPERATIONS_BIND", "9000"),
+        ("CDS_OPERATIONS_BIND", "9000"), ("CDS_JWT_SECONDS", "9"), ("CDS_JWT_SECONDS", "3601"),
         ("CDS_JWT_CLIENTS", "/nowhere/at/all"), ("CDS_MAX_CALLS", "0"), ("CDS_FHIR_DEADLINE_SECONDS", "61"),
     ],
 )  # fmt: skip
