@@ -39,6 +39,7 @@ _TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
 _HEAD_BYTES = 500
 _PORTION = 8_000_000
 _PARTITION_BYTES = 48_000_000
+_REMEMBERED = 4096  # patients: their lines stand close together, and a country's would fill the memory
 _UNPACKED = 8  # how much longer an export is than its gzip files, about
 _LONGEST_ID = 200  # FHIR allows 64 characters
 
@@ -178,7 +179,7 @@ def _patient_told(resource: Resource) -> str:
     return _patient_written(b"" + told)
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=_REMEMBERED)
 def _patient_written(told: bytes) -> str:
     try:
         owner = owner_in(told)
@@ -247,14 +248,14 @@ def _patients_of(owners: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(known for owner in owners if (known := _patient_in(owner))))
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=_REMEMBERED)
 def _patient_in(owner: str) -> str:
     """The id in ``Patient/p``, an absolute address of one, a bare id or a urn; "" for a Group or a Location."""
     parts = owner.split("/_history/")[0].split("/")
     return id_of(owner) if len(parts) == 1 or parts[-2] == "Patient" else ""
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=_REMEMBERED)
 def rank(patient: str) -> int:
     """The place of a patient in the order of the results."""
     return int.from_bytes(hashlib.blake2b(patient.encode(), digest_size=_BITS // 8).digest())

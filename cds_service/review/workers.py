@@ -115,21 +115,31 @@ class Crew:
         fhir.preload("Condition", "Observation")
         gc.collect()
         gc.freeze()  # the content is no garbage: looking through it at each collection would also end the sharing
-        self._window = workers * _AHEAD
-        self._pool = ProcessPoolExecutor(
-            workers, mp_context=get_context("fork"), initializer=_sit_down, initargs=(job, os.getpid())
-        )
+        self._job, self._workers = job, workers
+        self._pool: ProcessPoolExecutor | None = None
 
     def ask(self, task: str, questions: Iterator[tuple[Any, ...]]) -> Iterator[Any]:
-        """Answers in order; never more than a few units are under way, so that memory stays bounded."""
+        """Answers in order; never more than a few units are under way, so that memory stays bounded.
+
+        Each task gets processes of its own: what malloc kept of the task before would come on top.
+        """
+        self._end()
+        self._pool = ProcessPoolExecutor(
+            self._workers, mp_context=get_context("fork"), initializer=_sit_down, initargs=(self._job, os.getpid())
+        )
         waiting: list[Future[Any]] = []
         for question in questions:
             waiting.append(self._pool.submit(_do, task, *question))
-            if len(waiting) >= self._window:
+            if len(waiting) >= self._workers * _AHEAD:
                 yield waiting.pop(0).result()
         while waiting:
             yield waiting.pop(0).result()
 
     def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        self._end()
         gc.unfreeze()
+
+    def _end(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
