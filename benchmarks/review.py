@@ -35,7 +35,8 @@ import cds_service.review.table  # noqa: F401 - loaded before the clock runs, as
 from cds_service.knowledge.codes import read_codes
 from cds_service.knowledge.files import folder
 from cds_service.review.faults import Trouble
-from cds_service.review.run import Order, review, rows_of
+from cds_service.review.order import Order
+from cds_service.review.run import review, rows_of
 from cds_service.review.simulate import Simulation, simulate
 from cds_service.review.sources import Unit, find_sources, plan, records
 

@@ -123,7 +123,7 @@ def _history(content: Content, knowledge: Knowledge, reading: Reading) -> Iterat
 
 
 def _analytes(content: Content, knowledge: Knowledge, reading: Reading) -> Iterator[Outcome]:
-    for row in content.plain["analytes.yaml"]["analytes"]:
+    for row in content.analytes:
         analyte = knowledge.analytes[row["id"]]
         for example in row.get("examples", ()):
             number, unit = units.split(example["value"])

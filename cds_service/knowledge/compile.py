@@ -212,49 +212,47 @@ def gate(spec: Spec) -> Gate:
 
 
 def analyte(row: Spec) -> Analyte:
-    conversions = {}
-    for unit, factor in (row.get("units") or {}).items():
-        conversion = (
-            units.Conversion(factor["factor"], factor.get("offset", 0.0))
-            if isinstance(factor, Mapping)
-            else units.Conversion(float(factor))
-        )
-        conversions[units.ucum(unit) or unit] = conversion
-    numbers = {key: units.split(text)[0] for key, text in (row.get("with") or {}).items()}
     return Analyte(
         id=row["id"],
         name=row["name"],
-        concepts=frozenset(row.get("codes", ())),
-        unit=row.get("unit", "1"),
-        conversions=conversions,
-        decimals=row.get("decimals", 1),
+        concepts=frozenset(row["codes"]),
+        unit=row["unit"],
+        conversions=_conversions(row["units"]),
+        decimals=row["decimals"],
         also_shown=row.get("also_shown", ""),
         also_decimals=row.get("also_decimals", 1),
         reference=tuple(row.get("reference") or (None, None)),
         action=_limits(row.get("action")),
         critical=_limits(row.get("critical")),
-        can_be_critical=flag(row.get("can_be_critical")),
-        low_name=row.get("low_name", ""),
-        high_name=row.get("high_name", ""),
-        look_back=days_of(row["look_back"]) if "look_back" in row else 0,
+        can_be_critical=flag(row["can_be_critical"]),
+        low_name=row["low_name"],
+        high_name=row["high_name"],
+        look_back=days_of(row["look_back"]),
         shorter=tuple((compile_formula(s["when"]), days_of(s["to"])) for s in row.get("shorter", ())),
         core=flag(row.get("core")),
-        danger=row.get("dangerous_first", 99),
+        danger=row["dangerous_first"],
         any_of=tuple(
             (m, None) if isinstance(m, str) else (m["analyte"], optional(m.get("unless")))
             for m in row.get("any_of", ())
         ),
         compute=row.get("compute", ""),
-        numbers=numbers,
+        numbers={key: units.split(text)[0] for key, text in row.get("with", {}).items()},
         besides=frozenset(code_of(text)[1] for text in row.get("besides", ())),
         roles=USUAL_ROLES | frozenset(row.get("roles", ())),
-        by_code={
-            code_of(code)[1]: {units.ucum(u) or u: units.Conversion(float(f)) for u, f in factors.items()}
-            for code, factors in (row.get("units_by_code") or {}).items()
-        },
+        by_code={code_of(code)[1]: _conversions(f) for code, f in row.get("units_by_code", {}).items()},
         never_spares=flag(row.get("never_suppresses")),
         doubtful_high_if=tuple(fold(word) for word in row.get("doubtful_high_if", ())),
     )
+
+
+def _conversions(factors: Mapping[str, float | Spec]) -> dict[str, units.Conversion]:
+    """How to convert from each unit: by a factor, or by a factor and an offset."""
+    return {
+        units.ucum(unit) or unit: units.Conversion(**factor)
+        if isinstance(factor, Mapping)
+        else units.Conversion(float(factor))
+        for unit, factor in factors.items()
+    }
 
 
 def _limits(spec: Spec | None) -> Limits:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cds_service import units
 from cds_service.clinical.formula import named_in
 from cds_service.clinical.observe import HEADS
 from cds_service.errors import Fault
+from cds_service.knowledge.content import Content
 from cds_service.knowledge.schemas import SEMANTIC
 
-if TYPE_CHECKING:
-    from cds_service.knowledge.load import Content
-
-SUMMARY_LIMIT = 140
+SUMMARY_LIMIT = 140  # of CDS Hooks: fewer characters than this
 _LISTS_OF_FINDINGS = frozenset(
     {"signs", "after", "void_by", "results", "examined", "whole", "unless"}
 )  # parameters of named functions that name findings
@@ -22,11 +20,10 @@ _LISTS_OF_FINDINGS = frozenset(
 
 def check_links(content: Content) -> Iterator[Fault]:
     """Every dangling name, as a fault with its file."""
-    analytes = content.plain["analytes.yaml"]["analytes"]
-    values = {row["id"] for row in analytes}
+    values = {row["id"] for row in content.analytes}
     known = set(content.findings) | values | {f"{kind}_{name}" for name in values for kind in ("valid", "low", "high")}
     references = {row["id"] for row in content.tables["references.yaml"]}
-    yield from _findings(content, known, references)
+    yield from _findings(content, known, references, values)
     yield from _units(content)
     yield from _tables(content, known, references)
     yield from _cards(content, known, references, values)
@@ -106,9 +103,8 @@ def _concepts(spec: Any) -> Iterator[str]:
             yield from _concepts(part)
 
 
-def _findings(content: Content, known: set[str], references: set[str]) -> Iterator[Fault]:
-    analytes = {row["id"] for row in content.plain["analytes.yaml"]["analytes"]}
-    concepts = set(content.codes.concepts) | analytes
+def _findings(content: Content, known: set[str], references: set[str], values: set[str]) -> Iterator[Fault]:
+    concepts = set(content.codes.concepts) | values
     for name, spec in content.findings.items():
         where = _where(content, name)
         yield from _unknown(where, depends_on(spec), known, "finding")
@@ -121,7 +117,7 @@ def _findings(content: Content, known: set[str], references: set[str]) -> Iterat
 
 def _units(content: Content) -> Iterator[Fault]:
     """A limit in a formula is written in the canonical unit of its analyte."""
-    canonical = {row["id"]: row.get("unit", "1") for row in content.plain["analytes.yaml"]["analytes"]}
+    canonical = {row["id"]: row["unit"] for row in content.analytes}
     canonical |= {"age": "years", "duration_days": "days"}
     everything = {
         **content.findings, **content.cards, **content.investigations,
@@ -167,7 +163,7 @@ def _tables(content: Content, known: set[str], references: set[str]) -> Iterator
             )
             if table == "no-card-rules.yaml":
                 yield from _unknown(where, row["lets_through"], set(content.cards), "card")
-    for row in content.plain["analytes.yaml"]["analytes"]:
+    for row in content.analytes:
         for formula in formulas(row):
             yield from _unknown(f"analytes.yaml {row['id']}", named_in(formula), known, "finding")
         yield from _unknown(f"analytes.yaml {row['id']}", (c["source"] for c in row["why"]), references, "reference")

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from marshmallow import Schema, ValidationError
 
-from cds_service.clinical.knowledge import Knowledge
+from cds_service.clinical.analytes import Analyte
+from cds_service.clinical.findings import FindingDefinition
+from cds_service.clinical.knowledge import DrugClass, Knowledge
 from cds_service.clinical.words import PhraseBook, fold
 from cds_service.errors import ContentError, Fault
 from cds_service.knowledge import compile as compiled
 from cds_service.knowledge import schemas
 from cds_service.knowledge.codes import Codes, read_codes
+from cds_service.knowledge.content import Content as Content
+from cds_service.knowledge.content import Spec
 from cds_service.knowledge.files import content_version, folder, read_yaml
 from cds_service.knowledge.links import check_links
 from cds_service.knowledge.reading import Reading, compile_reading
 from cds_service.knowledge.sealed import fingerprint, seal, sealed
 
-Spec = dict[str, Any]
 TABLES: Mapping[str, tuple[str, type[Schema]]] = {
     # file -> key of its rows, schema of a row
     "hypotheses.yaml": ("hypotheses", schemas.Hypothesis),
@@ -45,22 +47,6 @@ PAGES: Mapping[str, type[Schema]] = {
     "structured-history.yaml": schemas.History,
 }
 SHORT_CARD, PENDING = "D1", "N8"
-
-
-@dataclass(frozen=True)
-class Content:
-    """All content as written: checked for shape and links, not yet compiled."""
-
-    folder: Path
-    version: str
-    findings: Mapping[str, Spec]
-    investigations: Mapping[str, Spec]
-    cards: Mapping[str, Spec]
-    tables: Mapping[str, tuple[Spec, ...]]
-    plain: Mapping[str, Spec]
-    codes: Codes
-    files: Mapping[str, str]  # id -> file, for messages
-    headers: Mapping[str, Spec]  # table -> its status, author, reviewer and next review
 
 
 def read_content(cards: Path | None = None, keep: bool = False) -> Content:
@@ -87,14 +73,12 @@ def _checked_parts(cards: Path) -> dict[str, Any]:
 
 
 def _read_pages(cards: Path) -> dict[str, Any]:
-    faults: list[Fault] = []
-    files: dict[str, str] = {}
-    by_folder = {name: _folder(cards / name, schema, faults, files) for name, schema in FOLDERS.items()}
-    headers: dict[str, Spec] = {}
-    tables = {name: _table(cards / name, key, schema, faults, files, headers) for name, (key, schema) in TABLES.items()}
-    plain = {name: _page(cards / name, schema, faults) for name, schema in PAGES.items()}
-    if faults:
-        raise ContentError(faults)
+    pages = _Pages()
+    by_folder = {name: pages.folder(cards / name, schema) for name, schema in FOLDERS.items()}
+    tables = {name: pages.table(cards / name, key, schema) for name, (key, schema) in TABLES.items()}
+    plain = {name: pages.page(cards / name, schema) for name, schema in PAGES.items()}
+    if pages.faults:
+        raise ContentError(pages.faults)
     return {
         "version": content_version(cards),
         "findings": by_folder["findings"],
@@ -102,75 +86,86 @@ def _read_pages(cards: Path) -> dict[str, Any]:
         "cards": by_folder["catalogue"],
         "tables": tables,
         "plain": plain,
-        "files": files,
-        "headers": headers,
+        "files": pages.files,
+        "headers": pages.headers,
     }
 
 
-def _folder(path: Path, schema: type[Schema], faults: list[Fault], files: dict[str, str]) -> dict[str, Spec]:
-    found: dict[str, Spec] = {}
-    checker = schema()  # making one costs more than checking a page with it
-    for file in sorted(path.rglob("*.yaml")):
-        name = f"{path.name}/{file.relative_to(path)}"
-        spec = _checked(lambda file=file: read_yaml(file), checker, name, faults)  # type: ignore[misc]
-        if spec is None:
-            continue
-        if spec["id"] in found:
-            faults.append(Fault(name, f"id {spec['id']} is already used by {files[spec['id']]}", "choose another id"))
-        expected = file.stem if path.name != "catalogue" else file.stem[:4]
-        if spec["id"] != expected:
-            faults.append(Fault(name, f"id {spec['id']} differs from the file's name", "give both the same name"))
-        found[spec["id"]] = spec
-        files[spec["id"]] = name
-    if not found:
-        faults.append(Fault(f"{path.name}/", "has no content", "is the content folder complete?"))
-    return found
+class _Pages:
+    """Reads and checks pages; what is wrong with them is kept until all are read."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.files: dict[str, str] = {}
+        self.headers: dict[str, Spec] = {}
+
+    def folder(self, path: Path, schema: type[Schema]) -> dict[str, Spec]:
+        found: dict[str, Spec] = {}
+        checker = schema()  # making one costs more than checking a page with it
+        for file in sorted(path.rglob("*.yaml")):
+            name = f"{path.name}/{file.relative_to(path)}"
+            spec = self._checked(self._read(file), checker, name)
+            if spec is None:
+                continue
+            own = spec["id"]
+            if own in found:
+                self._fault(name, f"id {own} is already used by {self.files[own]}", "choose another id")
+            if own != (file.stem if path.name != "catalogue" else file.stem[:4]):
+                self._fault(name, f"id {own} differs from the file's name", "give both the same name")
+            found[own] = spec
+            self.files[own] = name
+        if not found:
+            self._fault(f"{path.name}/", "has no content", "is the content folder complete?")
+        return found
+
+    def table(self, path: Path, key: str, schema: type[Schema]) -> tuple[Spec, ...]:
+        page = self._read(path)
+        if page is _UNREAD:
+            return ()
+        if not isinstance(page, dict) or not isinstance(page.get(key), list):
+            self._fault(path.name, f"has no list '{key}'", f"write the rows under '{key}:'")
+            return ()
+        self.headers[path.name] = self._checked(page, schemas.TableHeader(), path.name) or {}
+        checker = schema()
+        checked = [self._checked(row, checker, f"{path.name} {_name(row)}") for row in page[key]]
+        self.files.update({row["id"]: path.name for row in checked if row})
+        return tuple(row for row in checked if row is not None)
+
+    def page(self, path: Path, schema: type[Schema]) -> Spec:
+        """A page of its own kind, checked, and returned as it is written."""
+        spec = self._read(path)
+        if spec is _UNREAD:
+            return {}
+        self.faults += _faults(schema().validate(spec), path.name)
+        written: Spec = spec
+        return written
+
+    def _read(self, path: Path) -> Any:
+        try:
+            return read_yaml(path)
+        except ContentError as error:
+            self.faults += error.faults
+            return _UNREAD
+
+    def _checked(self, written: Any, schema: Schema, name: str) -> Spec | None:
+        if written is _UNREAD:
+            return None
+        try:
+            loaded: Spec = schema.load(written)
+        except ValidationError as error:
+            self.faults += _faults(error.messages, name)
+            return None
+        return {key.removesuffix("_"): value for key, value in loaded.items()}  # with_ and for_: words of Python
+
+    def _fault(self, where: str, what: str, remedy: str) -> None:
+        self.faults.append(Fault(where, what, remedy))
 
 
-def _table(
-    path: Path, key: str, schema: type[Schema], faults: list[Fault], files: dict[str, str], headers: dict[str, Spec]
-) -> tuple[Spec, ...]:
-    try:
-        page = read_yaml(path)
-        rows = page[key]
-    except ContentError as error:
-        faults += error.faults
-        return ()
-    except (KeyError, TypeError):
-        faults.append(Fault(path.name, f"has no list '{key}'", f"write the rows under '{key}:'"))
-        return ()
-    headers[path.name] = _checked(lambda: page, schemas.TableHeader(), path.name, faults) or {}
-    checker = schema()
-    checked = [_checked(lambda row=row: row, checker, f"{path.name} {_name(row)}", faults) for row in rows]  # type: ignore[misc]
-    files.update({row["id"]: path.name for row in checked if row})
-    return tuple(row for row in checked if row is not None)
+_UNREAD = object()  # a page that is no YAML: its fault is kept already
 
 
 def _name(row: Any) -> str:
     return str(row.get("id", "?")) if isinstance(row, Mapping) else "?"
-
-
-def _page(path: Path, schema: type[Schema], faults: list[Fault]) -> Spec:
-    """A page of its own kind, checked, and returned as it is written."""
-    try:
-        spec: Spec = read_yaml(path)
-        faults += _faults(schema().validate(spec), path.name)
-    except ContentError as error:
-        faults += error.faults
-        return {}
-    return spec
-
-
-def _checked(read: Callable[[], Any], schema: Schema, name: str, faults: list[Fault]) -> Spec | None:
-    try:
-        loaded: Spec = schema.load(read())
-    except ContentError as error:
-        faults += error.faults
-        return None
-    except ValidationError as error:
-        faults += _faults(error.messages, name)
-        return None
-    return {("with" if key == "with_" else "for" if key == "for_" else key): value for key, value in loaded.items()}
 
 
 def _faults(messages: Any, name: str, path: str = "") -> Iterable[Fault]:
@@ -204,49 +199,46 @@ def reviews_due(content: Content, today: date) -> Iterator[tuple[str, str]]:
 
 def compile_content(content: Content) -> tuple[Knowledge, Reading]:
     """Closures for every rule of checked content."""
-    gate = compiled.gate(content.plain["entry-gate.yaml"])
-    words = content.plain["words.yaml"]
-    lifted = words["lifted"]
-    book = PhraseBook(
-        compiled.phrases(content.findings.values(), content.plain["entry-gate.yaml"], lifted), compiled.blocking(words)
-    )
-    analytes = {row["id"]: compiled.analyte(row) for row in content.plain["analytes.yaml"]["analytes"]}
-    definitions = {spec["id"]: compiled.finding(spec) for spec in content.findings.values()}
-    definitions |= {
-        name: definition
-        for name, definition in compiled.analyte_findings(analytes.values()).items()
-        if name not in definitions
-    }
-    classes = {row["id"]: compiled.drug_class(row) for row in content.tables["drug-classes.yaml"]}
-    rules = {row["id"]: row for row in content.tables["no-card-rules.yaml"]}
+    plain, tables = content.plain, content.tables
+    gate, words = compiled.gate(plain["entry-gate.yaml"]), plain["words.yaml"]
+    phrases = compiled.phrases(content.findings.values(), plain["entry-gate.yaml"], words["lifted"])
+    book = PhraseBook(phrases, compiled.blocking(words))
+    analytes = {row["id"]: compiled.analyte(row) for row in content.analytes}
+    classes = {row["id"]: compiled.drug_class(row) for row in tables["drug-classes.yaml"]}
+    rules = {row["id"]: row for row in tables["no-card-rules.yaml"]}
+    about = plain["about.yaml"]
     knowledge = Knowledge(
         version=content.version,
-        findings=definitions,
+        findings=_definitions(content, analytes.values()),
         gate=gate,
         phrase_book=book,
         analytes=analytes,
         drug_classes=classes,
-        hypotheses=tuple(compiled.hypothesis(row) for row in content.tables["hypotheses.yaml"]),
+        hypotheses=tuple(compiled.hypothesis(row) for row in tables["hypotheses.yaml"]),
         investigations={i: compiled.investigation(spec) for i, spec in content.investigations.items()},
         cards={i: compiled.card(spec) for i, spec in sorted(content.cards.items())},
-        cautions=tuple(compiled.caution(row) for row in content.tables["cautions.yaml"]),
+        cautions=tuple(compiled.caution(row) for row in tables["cautions.yaml"]),
         no_card_rules=tuple(compiled.no_card_rule(row) for i, row in rules.items() if i not in (SHORT_CARD, PENDING)),
         short_card=compiled.no_card_rule(rules[SHORT_CARD]),
-        rechecks=tuple(compiled.recheck(row) for row in content.tables["re-evaluation.yaml"]),
-        references={row["id"]: compiled.reference(row) for row in content.tables["references.yaml"]},
-        override_reasons={
-            row["id"]: compiled.override_reason(row) for row in content.plain["about.yaml"]["override_reasons"]
-        },
-        set_aside_days=compiled.set_aside_days(content.plain["about.yaml"]["set_aside_for"]),
+        rechecks=tuple(compiled.recheck(row) for row in tables["re-evaluation.yaml"]),
+        references={row["id"]: compiled.reference(row) for row in tables["references.yaml"]},
+        override_reasons={row["id"]: compiled.override_reason(row) for row in about["override_reasons"]},
+        set_aside_days=compiled.set_aside_days(about["set_aside_for"]),
         written=content,
-        panels={code: frozenset(names) for code, names in content.plain["analytes.yaml"].get("panels", {}).items()},
-        overtaken_by=tuple(content.plain["analytes.yaml"].get("overtaken_by", ())),
+        panels={code: frozenset(names) for code, names in plain["analytes.yaml"]["panels"].items()},
+        overtaken_by=tuple(plain["analytes.yaml"]["overtaken_by"]),
     )
     names = _medicine_names(content.codes, classes.values())
     kept = [name for spec in content.findings.values() for name in _result_names(spec)]
-    return knowledge, compile_reading(
-        words, content.codes, gate, book, names, kept, content.plain["structured-history.yaml"]
-    )
+    return knowledge, compile_reading(words, content.codes, gate, book, names, kept, plain["structured-history.yaml"])
+
+
+def _definitions(content: Content, analytes: Iterable[Analyte]) -> dict[str, FindingDefinition]:
+    """The findings as written, then those that each analyte brings along; what is written goes before."""
+    found = {i: compiled.finding(spec) for i, spec in content.findings.items()}
+    for name, definition in compiled.analyte_findings(analytes).items():
+        found.setdefault(name, definition)
+    return found
 
 
 def _result_names(spec: Spec) -> Iterable[str]:
@@ -255,7 +247,7 @@ def _result_names(spec: Spec) -> Iterable[str]:
             yield from item.get("names", ())
 
 
-def _medicine_names(codes: Codes, classes: Iterable[Any]) -> dict[str, tuple[str, ...]]:
+def _medicine_names(codes: Codes, classes: Iterable[DrugClass]) -> dict[str, tuple[str, ...]]:
     """Names in words: of ingredients by their own value sets, of brands by their class."""
     names: dict[str, set[str]] = {}
     for named in codes.ingredients.values():

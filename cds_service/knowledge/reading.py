@@ -24,6 +24,10 @@ def _any_of(words: list[str]) -> re.Pattern[str]:
     return re.compile(r"(?<![a-z0-9])(?:" + "|".join(re.escape(fold(word)) for word in ordered) + r")(?![a-z0-9])")
 
 
+def _patterns(lists: Mapping[str, list[str]]) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((name, _any_of(listed)) for name, listed in lists.items())
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """Everything intake needs of the content: value sets, phrases, places and the gate."""
@@ -152,35 +156,26 @@ def compile_reading(
 ) -> Reading:
     """words.yaml as patterns. ``medicines``: names in words, with their concepts; ``kept``: names of results."""
     answers = {fold(w): kind for kind in ("yes", "no", "normal", "abnormal", "unsure") for w in words[kind]}
+    options = [(item["id"], option) for item in history["items"] for option in item.get("options", ())]
     return Reading(
         codes=codes,
         gate=gate,
         phrase_book=book,
         answers=answers,
-        regions=tuple((region, _any_of(listed)) for region, listed in words["regions"].items()),
-        traps=tuple((region, _any_of(listed)) for region, listed in words["traps"].items()),
-        sides=tuple((side, _any_of(listed)) for side, listed in words["sides"].items()),
+        regions=_patterns(words["regions"]),
+        traps=_patterns(words["traps"]),
+        sides=_patterns(words["sides"]),
         both=_any_of(words["plural_means_both"]),
         site_concepts={c: region for region, concepts in words["site_concepts"].items() for c in concepts},
         implied_sites=words["implied_sites"],
-        studies=tuple((c, _any_of(listed)) for c, listed in words["named_in_words"].items()),
-        orders=tuple((c, _any_of(listed)) for c, listed in words["order_words"].items()),
+        studies=_patterns(words["named_in_words"]),
+        orders=_patterns(words["order_words"]),
         strength=_any_of(words["strength"]),
         whole_body=_any_of(words["whole_body_strength"]),
         medicine_names=medicines,
         medicine_pattern=_any_of(list(medicines)),
         kept_names=_any_of(kept),
         not_blood=_any_of(words["not_blood"]),
-        exclusive_options=frozenset(
-            (item["id"], option["value"])
-            for item in history["items"]
-            for option in item.get("options", ())
-            if "exclusive" in option
-        ),
-        history_codes={
-            (item["id"], str(option["code"]).split()[1]): str(option["value"])
-            for item in history["items"]
-            for option in item.get("options", ())
-            if "code" in option
-        },
+        exclusive_options=frozenset((item, option["value"]) for item, option in options if "exclusive" in option),
+        history_codes={(item, o["code"].split()[1]): o["value"] for item, o in options if "code" in o},
     )

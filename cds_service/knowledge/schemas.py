@@ -23,7 +23,6 @@ REFERENCE_KINDS = (
 )  # fmt: skip
 STATUSES = ("draft", "in-review", "approved", "retired")
 PRIORITIES = ("routine", "urgent", "asap", "stat")
-SUMMARY_LIMIT = 140
 _NUMBER, _TAG = r"(?:0|[1-9]\d*)", r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
 SEMANTIC = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-{_TAG})?(?:\+{_TAG})?\Z")  # https://semver.org
 
@@ -236,6 +235,23 @@ class Reviewed(Signed):
     misuse = fields.String(required=True, validate=validate.Length(min=10))
 
 
+class Rule(Reviewed):
+    """A page of one rule."""
+
+    id = fields.String(required=True)
+    title = fields.String(required=True)
+    why = fields.List(fields.Nested(Claim), required=True)
+    examples = fields.List(fields.Nested(Example), required=True)
+
+
+class Row(Strict):
+    """A row of a table: its name, what it rests on, and how it works out."""
+
+    id = fields.String(required=True)
+    why = fields.List(fields.Nested(Claim), required=True)
+    examples = fields.List(fields.Nested(Example), required=True)
+
+
 class Words(Strict):
     present = fields.List(fields.String(), load_default=list)
     absent = fields.List(fields.String(), load_default=list)
@@ -244,9 +260,7 @@ class Words(Strict):
     lifts = fields.List(fields.String(), load_default=list)
 
 
-class Finding(Reviewed):
-    id = fields.String(required=True)
-    title = fields.String(required=True)
+class Finding(Rule):
     kind = fields.String(required=True, validate=validate.OneOf(KINDS))
     present_for = fields.String(validate=duration)
     absent_for = fields.String(validate=duration)
@@ -338,9 +352,7 @@ class Item(Strict):
     panel_when_missing = fields.Integer()
 
 
-class Investigation(Reviewed):
-    id = fields.String(required=True)
-    title = fields.String(required=True)
+class Investigation(Rule):
     kind = fields.String(
         required=True,
         validate=validate.OneOf(("laboratory", "study", "imaging", "referral", "review", "follow-up")),
@@ -350,8 +362,6 @@ class Investigation(Reviewed):
     pending_for = fields.String(required=True, validate=duration)
     also_pending = fields.List(fields.String(), load_default=list)
     not_when = fields.List(fields.Nested(Because), load_default=list)
-    why = fields.List(fields.Nested(Claim), required=True)
-    examples = fields.List(fields.Nested(Example), required=True)
 
 
 class AlsoNamed(Strict):
@@ -359,8 +369,7 @@ class AlsoNamed(Strict):
     name = fields.String(required=True)
 
 
-class Hypothesis(Strict):
-    id = fields.String(required=True)
+class Hypothesis(Row):
     name = fields.String(required=True)
     urgency = fields.Raw(required=True)
     for_ = fields.List(Formula(), data_key="for", required=True, validate=validate.Length(min=1))
@@ -370,21 +379,15 @@ class Hypothesis(Strict):
     decided_by = fields.List(fields.String(), required=True)
     also = fields.String()
     also_named = fields.List(fields.Nested(AlsoNamed), load_default=list)
-    why = fields.List(fields.Nested(Claim), required=True)
-    examples = fields.List(fields.Nested(Example), required=True)
 
 
-class Caution(Strict):
-    id = fields.String(required=True)
+class Caution(Row):
     when = Formula(required=True)
     about = fields.List(fields.String(), required=True)
     text = fields.String(required=True)
-    why = fields.List(fields.Nested(Claim), required=True)
-    examples = fields.List(fields.Nested(Example), required=True)
 
 
-class NoCardRule(Strict):
-    id = fields.String(required=True)
+class NoCardRule(Row):
     title = fields.String(required=True)
     purpose = fields.String(required=True)
     misuse = fields.String(required=True)
@@ -394,8 +397,6 @@ class NoCardRule(Strict):
     applies = fields.String(validate=validate.Equal("alone"))
     short_form = fields.List(fields.Dict())
     silenced_by = fields.String()
-    why = fields.List(fields.Nested(Claim), required=True)
-    examples = fields.List(fields.Nested(Example), required=True)
 
 
 class Interval(Strict):
@@ -403,16 +404,13 @@ class Interval(Strict):
     until = fields.String(required=True, validate=duration)
 
 
-class Recheck(Strict):
-    id = fields.String(required=True)
+class Recheck(Row):
     when = Formula(required=True)
     recheck_in = fields.Raw(required=True)
     then = fields.Nested(Interval)
     ends_after = fields.String(validate=duration)
     times = fields.Integer()
     sentence = fields.String(required=True)
-    why = fields.List(fields.Nested(Claim), required=True)
-    examples = fields.List(fields.Nested(Example), required=True)
 
 
 class Reference(Strict):
@@ -422,8 +420,7 @@ class Reference(Strict):
     url = fields.Url()
 
 
-class DrugClass(Strict):
-    id = fields.String(required=True)
+class DrugClass(Row):
     title = fields.String(required=True)
     concepts = fields.List(fields.String(), required=True)
     names = fields.List(fields.String(), required=True)
@@ -435,7 +432,6 @@ class DrugClass(Strict):
     mechanism = fields.String(required=True)
     check = fields.List(fields.String(), required=True)
     strength = fields.String(required=True)
-    why = fields.List(fields.Nested(Claim), required=True)
     examples = fields.List(fields.Dict(), required=True)
 
 
@@ -457,8 +453,7 @@ class AnalyteExample(Strict):
     expect = fields.String(required=True)
 
 
-class Analyte(Strict):
-    id = fields.String(required=True)
+class Analyte(Row):
     name = fields.String(required=True)
     codes = fields.List(fields.String(), required=True)
     besides = fields.List(fields.String())
@@ -488,7 +483,6 @@ class Analyte(Strict):
     dangerous_first = fields.Integer(required=True)
     follow_on = fields.String(required=True)
     specimen = fields.String()
-    why = fields.List(fields.Nested(Claim), required=True)
     examples = fields.List(fields.Nested(AnalyteExample))
 
 
@@ -507,9 +501,7 @@ def _phrases() -> fields.List[str]:
     return fields.List(fields.String(), required=True, validate=validate.Length(min=1))
 
 
-class EntryGate(Reviewed):
-    id = fields.String(required=True)
-    title = fields.String(required=True)
+class EntryGate(Rule):
     concepts = _phrases()
     observed_within = fields.String(required=True, validate=duration)
     stale_after = fields.String(required=True, validate=duration)
@@ -519,8 +511,6 @@ class EntryGate(Reviewed):
     body = _phrases()
     blocked = _phrases()
     rule = _phrases()
-    why = fields.List(fields.Nested(Claim), required=True)
-    examples = fields.List(fields.Nested(Example), required=True)
 
 
 class WordLists(Reviewed):
@@ -653,9 +643,7 @@ class HistoryGroup(Strict):
     title = fields.String(required=True)
 
 
-class History(Reviewed):
-    id = fields.String(required=True)
-    title = fields.String(required=True)
+class History(Rule):
     subject = fields.String(required=True)
     counts_for = fields.String(required=True, validate=duration)
     rules = _phrases()
@@ -664,5 +652,3 @@ class History(Reviewed):
     name_at_most = fields.Integer(required=True)
     groups = fields.List(fields.Nested(HistoryGroup), required=True)
     items = fields.List(fields.Nested(HistoryItem), required=True)
-    why = fields.List(fields.Nested(Claim), required=True)
-    examples = fields.List(fields.Nested(Example), required=True)

@@ -17,7 +17,7 @@ from cds_service.errors import ReviewError
 if TYPE_CHECKING:
     from cds_service.review.compare import Change
     from cds_service.review.journal import Tally
-    from cds_service.review.run import Order
+    from cds_service.review.order import Order
 
 SOME_IN_ERROR = 3  # exit code: everything was looked at, and some of it could not be used
 _NEEDED = {"review": ("pyarrow", "tqdm"), "spark": ("pyspark",)}
@@ -99,7 +99,7 @@ def ordered(inputs: tuple[Path, ...], out: Path, **options: Any) -> Order:
     require("review")
     if options.get("spark"):
         require("spark")
-    from cds_service.review.run import Order
+    from cds_service.review.order import Order
     from cds_service.settings import read_settings
 
     settings = read_settings()

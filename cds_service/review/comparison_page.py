@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from typing import Any
 
 from cds_service.review.compare import COMPARED, Change, Compared, Difference, FactChange
-from cds_service.review.document import document, section, table
+from cds_service.review.document import document, figures, section, table
 
 MOST_SHOWN = 500
 
@@ -17,31 +18,10 @@ def comparison_page(compared: Compared, changes: Sequence[Change]) -> str:
 
 
 def _sections(compared: Compared, changes: Sequence[Change]) -> Iterator[str]:
-    counts = compared.counts
-    yield (
-        "<header><p class='kicker'>Two reviews compared</p><h1>Whose advice changes</h1>"
-        f"<p class='lead'>{_run(compared, before=True)} → {_run(compared, before=False)}</p>"
-        "<p class='warning'><strong>Draft content, not clinically approved.</strong> This page says what a change "
-        "does over these records, not whether it is right. It holds patient references: keep it as you keep "
-        "records.</p></header>"
-    )
-    figures = (
-        (counts.both, "patients in both", ""), (counts.changed, "advice changed", ""),
-        (counts.gained, "gain a card", ""), (counts.lost, "lose every card", "grave" if counts.lost else ""),
-        (counts.louder, "are graver", ""), (counts.quieter, "are milder", "grave" if counts.quieter else ""),
-    )  # fmt: skip
-    shown = "".join(f"<li class='{style}'><b>{number:,}</b><span>{name}</span></li>" for number, name, style in figures)
-    apart = f"Only in the first: {counts.only_before:,}; only in the second: {counts.only_after:,}."
-    lists = (
-        f"Suggested tests changed for {counts.tests:,} patients, tests not suggested for {counts.withheld:,}, "
-        f"missing facts for {counts.missing:,}."
-    )
+    yield _head(compared)
     if compared.warning():
         yield f"<p class='warning'><strong>{escape(compared.warning())}</strong></p>"
-    yield (
-        f"<ul class='figures'>{shown}</ul><p class='note'>{apart} {lists} {compared.not_compared()}</p>"
-        f"<p class='note'>{escape(COMPARED)}</p>"
-    )
+    yield _figures(compared)
     yield section(
         "By card",
         "What became of each card before and after, and the facts that decided it.",
@@ -52,21 +32,42 @@ def _sections(compared: Compared, changes: Sequence[Change]) -> Iterator[str]:
         "The facts behind these changes, by their presence before and after.",
         table(("Card", "Fact", "Before", "After", "Patients"), _facts(compared), "numbers"),
     )
-    rest = counts.changed - len(changes)
+    rest = compared.counts.changed - len(changes)
     more = f" {rest:,} more stand in changes.ndjson." if rest else ""
+    heads = ("Patient", "Tier", "Cards", "Facts", "Tests and missing facts")
     yield section(
         "Patient by patient",
         f"To look up in the record before the change is approved.{more}",
-        table(
-            ("Patient", "Tier", "Cards", "Facts", "Tests and missing facts"),
-            (_row(compared, change) for change in changes),
-            "changes",
-        ),
+        table(heads, (_row(compared, change) for change in changes), "changes"),
     )
 
 
-def _run(compared: Compared, before: bool) -> str:
-    run = compared.before if before else compared.after
+def _head(compared: Compared) -> str:
+    return (
+        "<header><p class='kicker'>Two reviews compared</p><h1>Whose advice changes</h1>"
+        f"<p class='lead'>{_run(compared.before)} → {_run(compared.after)}</p>"
+        "<p class='warning'><strong>Draft content, not clinically approved.</strong> This page says what a change "
+        "does over these records, not whether it is right. It holds patient references: keep it as you keep "
+        "records.</p></header>"
+    )
+
+
+def _figures(compared: Compared) -> str:
+    counts = compared.counts
+    tiles = (
+        (counts.both, "patients in both", ""), (counts.changed, "advice changed", ""),
+        (counts.gained, "gain a card", ""), (counts.lost, "lose every card", "grave" if counts.lost else ""),
+        (counts.louder, "are graver", ""), (counts.quieter, "are milder", "grave" if counts.quieter else ""),
+    )  # fmt: skip
+    notes = (
+        f"Only in the first: {counts.only_before:,}; only in the second: {counts.only_after:,}. "
+        f"Suggested tests changed for {counts.tests:,} patients, tests not suggested for {counts.withheld:,}, "
+        f"missing facts for {counts.missing:,}. {compared.not_compared()}"
+    )
+    return figures(tiles, notes) + f"<p class='note'>{escape(COMPARED)}</p>"
+
+
+def _run(run: Mapping[str, Any]) -> str:
     return (
         f"content <strong>{escape(run['content'])}</strong> <code>{escape(run['content_hash'][:12])}</code>"
         f" as of {escape(run['as_of'])}"

@@ -30,6 +30,12 @@ def section(title: str, explained: str, *body: str) -> str:
     return f"<section><h2>{title}</h2><p class='note'>{explained}</p>{''.join(body)}</section>"
 
 
+def figures(tiles: Iterable[tuple[int, str, str]], notes: str) -> str:
+    """The numbers of a page: how many, of what, and a class; below them notes, HTML already."""
+    shown = "".join(f"<li class='{style}'><b>{number:,}</b><span>{name}</span></li>" for number, name, style in tiles)
+    return f"<ul class='figures'>{shown}</ul><p class='note'>{notes}</p>"
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], style: str = "") -> str:
     """A table of cells that are HTML already; on a narrow screen each cell says its heading itself."""
     head = "".join(f"<th scope='col'>{name}</th>" for name in heads)

@@ -123,7 +123,7 @@ class Journal:
         """Begin, or take the outputs back to a mark. Raises ReviewError when they are shorter than that."""
         self._open(mark.results if mark else 0, mark.errors if mark else 0)
         if mark:
-            self.tally = _tally(mark)
+            self.tally = Tally(**mark.tally)
             self._recall()
 
     def _open(self, results: int, errors: int) -> None:
@@ -195,7 +195,7 @@ class Journal:
         mark = self.last_mark()
         if mark is None or mark.stage != "done":
             raise ReviewError("the review is not complete")
-        return _tally(mark)
+        return Tally(**mark.tally)
 
     def publish(self, names: Iterable[str]) -> None:
         """Move the outputs, in this order, to where they are looked for."""
@@ -218,10 +218,6 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _tally(mark: Mark) -> Tally:
-    return Tally(**mark.tally)
 
 
 def _cut(file: Path, length: int) -> Any:

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from cds_service.review.charts import Line, Piece, bars, histogram
-from cds_service.review.document import document, legend, section, table
+from cds_service.review.document import document, figures, legend, section, table
 from cds_service.review.rows import NO_TIER
 from cds_service.review.summary import AGES, SEXES, Quality, Summary, Urgent
 
@@ -72,9 +72,8 @@ def _figures(found: Summary, manifest: Mapping[str, Any]) -> str:
         (tally["troubles"], "files or records not usable: how many patients they held is not known",
          "grave" if tally["troubles"] else ""),
     )  # fmt: skip
-    shown = "".join(f"<li class='{style}'><b>{number:,}</b><span>{name}</span></li>" for number, name, style in tiles)
     sums = f"{tally['patients']:,} patients in = {tally['assessed']:,} assessed + {tally['in_error']:,} in error."
-    return f"<ul class='figures'>{shown}</ul><p class='note'>{sums}</p>"
+    return figures(tiles, sums)
 
 
 def _first(found: Summary, names: Mapping[str, Any]) -> str:
@@ -136,9 +135,7 @@ def _advice(found: Summary, names: Mapping[str, Any]) -> str:
         )
         for card, counts in sorted(per_card.items(), key=lambda pair: (-pair[1].total(), pair[0]))
     ]
-    silent = [
-        (escape(reason), f"{count:,}") for reason, count in sorted(found.silent.items(), key=lambda p: (-p[1], p[0]))
-    ]
+    silent = [(escape(reason), f"{count:,}") for reason, count in _most_first(found.silent)]
     return section(
         "Tiers and cards",
         "The tier of the leading card of each chart with twitching, then every card shown; at most three for a chart.",
@@ -151,6 +148,10 @@ def _advice(found: Summary, names: Mapping[str, Any]) -> str:
     )
 
 
+def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
 def _shade(tier: str) -> str:
     return {"T0": "critical", "T1": "critical", "T2": "warning", "T3": "warning", NO_TIER: "muted"}.get(tier, "info")
 
@@ -158,16 +159,16 @@ def _shade(tier: str) -> str:
 def _people(found: Summary) -> str:
     styles = dict(zip(SEXES, ("sex-a", "sex-b", "muted"), strict=True))
     bands = [(place, f"{a} to {b}" if b < 150 else f"{a} and over") for place, (a, b) in enumerate(AGES)]
+    bands.append((-1, "age not known"))
     with_card: Counter[tuple[int, str]] = Counter()
     for (place, sex, tier), count in found.by_age_and_sex.items():
         with_card[place, sex] += count if tier != NO_TIER else 0
     lines = [
-        Line(name, tuple(Piece(with_card[place, sex], styles[sex], sex) for sex in SEXES))
-        for place, name in (*bands, (-1, "age not known"))
+        Line(name, tuple(Piece(with_card[place, sex], styles[sex], sex) for sex in SEXES)) for place, name in bands
     ]
     tiers = [tier for tier in _TIERS if found.tiers[tier]]
     rows = []
-    for place, name in (*bands, (-1, "age not known")):
+    for place, name in bands:
         for sex in SEXES:
             counts = [found.by_age_and_sex[place, sex, tier] for tier in tiers]
             if of := found.people[place, sex]:
@@ -190,7 +191,7 @@ def _people(found: Summary) -> str:
 def _missing(found: Summary, names: Mapping[str, Any]) -> str:
     lines = [
         Line(names["findings"].get(name, name), (Piece(count, "info", "charts"),))
-        for name, count in sorted(found.missing.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST_ROWS]
+        for name, count in _most_first(found.missing)[:_MOST_ROWS]
     ]
     return section(
         "Decisive facts that are missing",
@@ -203,7 +204,7 @@ def _tests(found: Summary, names: Mapping[str, Any]) -> str:
     tests = Counter[str]()
     for (test, _), count in (*found.suggested.items(), *found.avoided.items()):
         tests[test] += count
-    order = [test for test, _ in sorted(tests.items(), key=lambda pair: (-pair[1], pair[0]))]
+    order = [test for test, _ in _most_first(tests)]
     avoided = [
         Line(
             names["tests"].get(test, test),

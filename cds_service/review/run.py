@@ -9,51 +9,24 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
-from datetime import date
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
 from cds_service import __version__
-from cds_service.clinical.assessment import Policy
 from cds_service.errors import ReviewError
 from cds_service.review.content import ContentText, compiled, dictionary
 from cds_service.review.grouping import Shelf, bits_for, partitions
 from cds_service.review.journal import ERRORS, MAKE_ROOM, RESULTS, UNFINISHED, Journal, Mark, Tally, writing
+from cds_service.review.order import Order, Progress
 from cds_service.review.reviewer import ANY_TYPE, Terms
 from cds_service.review.sources import Found, Source, find_sources, plan
 from cds_service.review.workers import Crew, Job, Portion
 
 MANIFEST, TABLE, REPORT = "run.json", "results.parquet", "report.html"
 _SHARE = 4  # of a worker's memory, what it may hold of a partition at once
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a review is asked to do. Sizes in bytes; ``content`` None: the content that comes along."""
-
-    inputs: tuple[Path, ...]
-    out: Path
-    today: date
-    content: Path | None = None
-    policy: Policy = field(default_factory=Policy)
-    with_cards: bool = False
-    workers: int = 2
-    memory: int = 1_000_000_000
-    longest: int = 32_000_000
-    limit: int | None = None
-    resume: bool = False
-    spark: str = ""  # address of a cluster's master; empty: on this machine
-
-
-class Progress(Protocol):
-    """Somebody who watches: how much there is, and how far it is. ``size`` in bytes of the input."""
-
-    def stage(self, name: str, size: int) -> None: ...
-
-    def step(self, size: int, patients: int) -> None: ...
 
 
 def review(order: Order, progress: Progress) -> Tally:
@@ -138,7 +111,7 @@ def _work_through(
 
         work_on_spark(order.spark, order, job, sources, journal, progress)
     else:
-        _work_here(order, job, sources, journal, progress, mark)
+        _Work(order, job, sources, journal, progress).run(mark)
     _require_that_it_adds_up(journal.tally, order.limit)
     journal.mark("done", 0, now=True)
 
@@ -150,13 +123,6 @@ def _note_unread(found: Found, journal: Journal) -> None:
         journal.tally.add_aside({}, [ANY_TYPE])
 
 
-def _work_here(
-    order: Order, job: Job, sources: list[Source], journal: Journal, progress: Progress, mark: Mark | None
-) -> None:
-    stage, unit, kept = (mark.stage, mark.unit, mark.spill) if mark else ("bundles", 0, "")
-    _Work(order, job, sources, journal, progress).run(stage, unit, kept)
-
-
 class _Work:
     """The stages of a local run, each continued where it was left."""
 
@@ -165,7 +131,8 @@ class _Work:
         self.exports = [source for source in sources if source.kind == "resources"]
         self.bits = bits_for(self.exports)
 
-    def run(self, stage: str, unit: int, kept: str) -> None:
+    def run(self, mark: Mark | None) -> None:
+        stage, unit, kept = (mark.stage, mark.unit, mark.spill) if mark else ("bundles", 0, "")
         crew = Crew(self.job, self.order.workers)
         try:
             if stage == "bundles":
@@ -274,7 +241,7 @@ def _begin_or_resume(order: Order, asked: dict[str, Any], journal: Journal) -> T
     if order.resume and published and _nothing_is_left(journal):
         if journal.folder.exists():
             journal.clear()
-        return _tally_of(order.out)
+        return Tally(**read_manifest(order.out)["tally"])
     if order.resume:
         if not plan_file.exists():
             raise ReviewError(f"--resume: {order.out} holds no unfinished review: start it without --resume")
@@ -368,10 +335,6 @@ def _lines_of(file: Path) -> Iterator[dict[str, Any]]:
     with file.open("rb") as lines:
         for line in lines:
             yield orjson.loads(line)
-
-
-def _tally_of(out: Path) -> Tally:
-    return Tally(**read_manifest(out)["tally"])
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ class Source:
     number: int
     path: Path
     name: str
-    label: str  # whose data it is, for the report: the INPUT and the first folder in it
+    label: str  # whose data it is, for the report
     size: int
     changed: int
     kind: Kind
@@ -198,8 +198,12 @@ def _named(path: Path, root: Path, begin: str) -> str:
 def _source(number: int, path: Path, name: str) -> Source:
     by_line, kind = _what_it_holds(path)
     status = path.stat()
-    label = "/".join(name.split("/")[:-1][:2]) or name
-    return Source(number, path, name, label, status.st_size, status.st_mtime_ns, kind, by_line)
+    return Source(number, path, name, label_of(name), status.st_size, status.st_mtime_ns, kind, by_line)
+
+
+def label_of(name: str) -> str:
+    """Whose data a file is, by what output calls it: the INPUT and the first folder in it."""
+    return "/".join(name.split("/")[:-1][:2]) or name
 
 
 def _what_it_holds(path: Path) -> tuple[bool, Kind]:

@@ -24,12 +24,10 @@ from pyspark import RDD, SparkConf, SparkContext, StorageLevel
 from cds_service.review.faults import Reviewed, Trouble
 from cds_service.review.grouping import Gathered, bits_for, place_of, rank, sort_unit
 from cds_service.review.journal import Journal
+from cds_service.review.order import Order, Progress
 from cds_service.review.reviewer import Frame
-from cds_service.review.run import Order, Progress
 from cds_service.review.sources import Source, Unit, plan
 from cds_service.review.workers import Desk, Job
-
-_UNITS_PER_SLICE = 1
 
 
 class Counted(NamedTuple):
@@ -136,7 +134,7 @@ class _Work:
         self._write(done.persist(StorageLevel.DISK_ONLY), 1 << bits)
 
     def _sliced(self, units: list[Unit]) -> RDD[Unit]:
-        return self.context.parallelize(units, max(1, len(units) // _UNITS_PER_SLICE))
+        return self.context.parallelize(units, len(units))
 
     def _write(self, done: RDD[Any], steps: int) -> None:
         done.count()  # on the whole cluster; then each part in its turn, so that the driver holds one at a time

@@ -11,6 +11,7 @@ from typing import Any
 
 from cds_service.clinical.workup import ASKED_BY_NAME
 from cds_service.review.rows import NO_TIER, Row
+from cds_service.review.sources import label_of
 
 BINS = 24
 MOST_LISTED = 1_000
@@ -105,8 +106,7 @@ def summarise(rows: Iterable[Row], errors: Iterable[Mapping[str, Any]], analytes
                 heapq.heappop(newest)
     found.urgent = [urgent for _, _, urgent in sorted(newest, key=lambda e: (e[0], -e[1]), reverse=True)]
     for error in errors:
-        source = "/".join(error["file"].split("/")[:-1][:2]) or error["file"]
-        found.quality[source].troubles[_NUMBER.sub("…", error["reason"])] += 1
+        found.quality[label_of(error["file"])].troubles[_NUMBER.sub("…", error["reason"])] += 1
     return found
 
 

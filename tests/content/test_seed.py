@@ -25,7 +25,7 @@ def carriers(content: Content) -> dict[str, set[str]]:
         "drug-class": tables["drug-classes.yaml"],
         "caution": tables["cautions.yaml"],
         "rule": tables["no-card-rules.yaml"],
-        "analyte": {row["id"] for row in plain["analytes.yaml"]["analytes"]},
+        "analyte": {row["id"] for row in content.analytes},
         "contradiction": {row["id"] for row in plain["contradictions.yaml"]["contradictions"]},
         "recheck": tables["re-evaluation.yaml"],
         "history": set(_items(plain["structured-history.yaml"])),

@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
+from cds_service.review.order import Order
 from cds_service.review.reviewer import Reviewer, Terms
-from cds_service.review.run import Order, review
+from cds_service.review.run import review
 from cds_service.review.simulate import Maker, Simulated, Simulation
 from cds_service.review.sources import Source
 from cds_service.review.stories import HEALTHY, STORIES

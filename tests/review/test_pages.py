@@ -19,8 +19,9 @@ from cds_service.__main__ import main
 from cds_service.clinical.workup import ASKED_BY_NAME
 from cds_service.review.charts import Line, Piece, bars, histogram
 from cds_service.review.compare import Compared, FactChange
+from cds_service.review.order import Order
 from cds_service.review.report import page
-from cds_service.review.run import Order, read_manifest, review, rows_of
+from cds_service.review.run import read_manifest, review, rows_of
 from cds_service.review.simulate import Simulated
 from cds_service.review.summary import Histogram, summarise
 from tests.conftest import ROOT, TODAY
