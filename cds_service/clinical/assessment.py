@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, partial
@@ -98,12 +98,12 @@ class Assessment:
         return self.case.judge_all()
 
 
-# Whether the user has dismissed a card, given what fingerprint() says of it.
-Dismissed = Callable[[str, str], bool]
+# Which of these cards the user has dismissed, each given with what fingerprint() says of it.
+Dismissed = Callable[[Mapping[str, str]], Container[str]]
 
 
-def nothing_dismissed(card: str, fingerprint: str) -> bool:
-    return False
+def nothing_dismissed(cards: Mapping[str, str]) -> Container[str]:
+    return ()
 
 
 def fingerprint(
@@ -287,10 +287,9 @@ def _without_dismissed(
     shown: tuple[Shown, ...], plans: Mapping[str, Plan], dismissed: Dismissed, facts: Mapping[str, str]
 ) -> tuple[tuple[Shown, ...], dict[str, str], dict[str, Plan]]:
     """Drop cards that the user has dismissed for the same facts. No lower card takes their place."""
-    held: dict[str, str] = {}
-    for card in shown:
-        if dismissed(card.name, facts[card.name]):
-            held.update(dict.fromkeys(card.ids, "N7: dismissed lately for the same facts"))
+    gone = dismissed(facts) if shown else ()
+    withheld = (card_id for card in shown if card.name in gone for card_id in card.ids)
+    held = dict.fromkeys(withheld, "N7: dismissed lately for the same facts")
     kept = tuple(card for card in shown if not held.keys() & set(card.ids))
     return kept, held, across_cards({card.name: plans[card.name] for card in kept})
 

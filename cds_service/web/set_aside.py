@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+from collections.abc import Container, Mapping
 
 from cds_service.clinical.assessment import Dismissed, nothing_dismissed
 from cds_service.errors import StoreError
@@ -21,7 +22,7 @@ def hash_of_tenant(secret: bytes, tenant: str) -> str:
 
 
 def recall(here: State, tenant: str, patient: str) -> Dismissed:
-    """Whether a card of this call was set aside lately; asked only for the cards that would be shown.
+    """Which cards of this call were set aside lately; asked once, and only for the cards that would be shown.
 
     Without a lasting secret nothing can be recognised after a restart, so nothing is remembered at all.
     When the store fails, no card is withheld: a failure must never look like a decision of the user.
@@ -32,11 +33,13 @@ def recall(here: State, tenant: str, patient: str) -> Dismissed:
         return nothing_dismissed
     tenant_hash = hash_of_tenant(secret, tenant)
 
-    def dismissed(card: str, fingerprint: str) -> bool:
+    def dismissed(cards: Mapping[str, str]) -> Container[str]:
+        keys = {card: memory_key(secret, tenant, patient, card, facts) for card, facts in cards.items()}
         try:
-            return here.store.is_set_aside(tenant_hash, memory_key(secret, tenant, patient, card, fingerprint))
+            found = here.store.set_aside(tenant_hash, keys.values())
         except StoreError as error:
             log.warning("cards that were set aside are shown: the store failed", extra=fields(kind=str(error)))
-            return False
+            return ()
+        return {card for card, key in keys.items() if key in found}
 
     return dismissed

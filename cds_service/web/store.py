@@ -6,13 +6,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -27,6 +27,12 @@ log = logging.getLogger("cds_service")
 _A_DAY = 24 * 60 * 60
 _LATEST_OVERRIDE = timedelta(days=400)  # longer than any card is set aside
 _REST = 5.0  # seconds without a question about dismissals after one has failed
+# Made once: it is asked on every call that shows a card.
+_SET_ASIDE = select(dismissals.c.memory).where(
+    dismissals.c.tenant_hash == bindparam("tenant_hash"),
+    dismissals.c.memory.in_(bindparam("memories", expanding=True)),
+    dismissals.c.expires > bindparam("now"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +129,18 @@ class Store:
 
     # ------------------------------------------------------------ cards that were set aside
 
-    def is_set_aside(self, tenant_hash: str, memory: int) -> bool:
-        """Whether this advice was overridden lately and not accepted since. Raises StoreError.
+    def set_aside(self, tenant_hash: str, memories: Collection[int]) -> frozenset[int]:
+        """Which of this advice was overridden lately and not accepted since. Raises StoreError.
 
         After a failure it fails at once for some seconds: a database that does not answer must not
         hold up every call.
         """
         if time.monotonic() < self._resting_until:
             raise StoreError("resting after a failure")
-        query = select(dismissals.c.memory).where(
-            dismissals.c.tenant_hash == tenant_hash,
-            dismissals.c.memory == memory,
-            dismissals.c.expires > self._clock(),
-        )
+        asked = {"tenant_hash": tenant_hash, "memories": list(memories), "now": self._clock()}
         try:
             with self._reading() as connection:
-                return connection.execute(query).first() is not None
+                return frozenset(connection.execute(_SET_ASIDE, asked).scalars())
         except StoreError:
             self._resting_until = time.monotonic() + _REST
             raise

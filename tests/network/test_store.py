@@ -100,12 +100,13 @@ def accept(name: str, at: datetime = NOON) -> Entry:
 
 def test_an_override_is_remembered_until_it_expires(store: Store) -> None:
     store.record([override("one", days=3)])
-    assert store.is_set_aside("tenant", 7)
-    assert not store.is_set_aside("tenant", 8) and not store.is_set_aside("another", 7)
+    assert store.set_aside("tenant", [7])
+    assert store.set_aside("tenant", [6, 7, 8]) == {7}
+    assert not store.set_aside("tenant", [8]) and not store.set_aside("another", [7])
     store._clock.forward(days=2, hours=23)  # type: ignore[attr-defined]
-    assert store.is_set_aside("tenant", 7)
+    assert store.set_aside("tenant", [7])
     store._clock.forward(hours=2)  # type: ignore[attr-defined]
-    assert not store.is_set_aside("tenant", 7)
+    assert not store.set_aside("tenant", [7])
 
 
 LATER = NOON + timedelta(seconds=-10)
@@ -122,14 +123,14 @@ def test_the_latest_outcome_decides(store: Store, batches: int, swapped: bool) -
         sent = [last, first] if swapped else [first, last]
         for part in [sent] if batches == 1 else [[one] for one in sent]:
             store.record(part)
-        assert store.is_set_aside("tenant", 7) is aside
+        assert bool(store.set_aside("tenant", [7])) is aside
 
 
 def test_a_retry_of_an_old_override_does_not_take_back_an_acceptance(store: Store) -> None:
     store.record([override("one", at=EARLIER)])
     store.record([accept("two", LATER)])
     store.record([override("one", at=EARLIER)])
-    assert not store.is_set_aside("tenant", 7)
+    assert not store.set_aside("tenant", [7])
 
 
 def test_a_later_override_prolongs_and_a_clock_that_runs_ahead_does_not(store: Store) -> None:
@@ -137,9 +138,9 @@ def test_a_later_override_prolongs_and_a_clock_that_runs_ahead_does_not(store: S
     store._clock.forward(days=2)  # type: ignore[attr-defined]
     store.record([override("two", days=3, at=NOON + timedelta(days=2))])
     store._clock.forward(days=2)  # type: ignore[attr-defined]
-    assert store.is_set_aside("tenant", 7)
+    assert store.set_aside("tenant", [7])
     store._clock.forward(days=2)  # type: ignore[attr-defined]
-    assert not store.is_set_aside("tenant", 7)
+    assert not store.set_aside("tenant", [7])
 
 
 def test_a_retry_does_not_prolong(store: Store) -> None:
@@ -147,7 +148,7 @@ def test_a_retry_does_not_prolong(store: Store) -> None:
     for days in (0, 2, 2):
         store._clock.forward(days=days)  # type: ignore[attr-defined]
         store.record([ahead])
-    assert not store.is_set_aside("tenant", 7)
+    assert not store.set_aside("tenant", [7])
 
 
 @pytest.mark.parametrize("tidied", [False, True])
@@ -157,7 +158,7 @@ def test_an_override_that_arrives_late_does_not_hide_what_was_accepted_after_it(
     if tidied:
         store.tidy()
     store.record([override("two", at=NOON - timedelta(minutes=5))])
-    assert not store.is_set_aside("tenant", 7)
+    assert not store.set_aside("tenant", [7])
 
 
 def test_an_acceptance_is_forgotten_when_no_override_can_come_before_it_any_more(store: Store) -> None:
@@ -170,7 +171,7 @@ def test_an_acceptance_is_forgotten_when_no_override_can_come_before_it_any_more
 
 def test_late_feedback_keeps_a_card_away_from_the_day_of_the_override(store: Store) -> None:
     store.record([override("one", days=30, at=NOON - timedelta(days=31))])
-    assert not store.is_set_aside("tenant", 7)
+    assert not store.set_aside("tenant", [7])
 
 
 # ---------------------------------------------------------------- retention
@@ -314,10 +315,10 @@ def test_after_a_failure_calls_are_not_held_up(store: Store, monkeypatch: pytest
     with store._engine().execution_options(writes=True).begin() as connection:
         connection.execute(text("DROP TABLE dismissals"))
     with pytest.raises(StoreError):
-        store.is_set_aside("tenant", 7)
+        store.set_aside("tenant", [7])
     monkeypatch.setattr(store, "_engine", lambda: pytest.fail("it was asked again at once"))
     with pytest.raises(StoreError, match="resting"):
-        store.is_set_aside("tenant", 7)
+        store.set_aside("tenant", [7])
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
