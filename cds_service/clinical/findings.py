@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from cds_service.clinical.chart import Chart, Entry, Medicine, Quantity, Site
@@ -149,9 +149,10 @@ class Case:
     def heard(self) -> Mapping[str, tuple[tuple[Entry, Heard], ...]]:
         """What the texts of the record say, by finding."""
         said: dict[str, list[tuple[Entry, Heard]]] = {}
+        listen = cache(self.knowledge.phrase_book.listen)  # records repeat their words
         for entry in self.chart.entries:
             for text in entry.texts:
-                for heard in self.knowledge.phrase_book.listen(text):
+                for heard in listen(text):
                     if not self._may_speak(entry, heard.finding):
                         continue
                     said.setdefault(heard.finding, []).append((entry, heard))

@@ -76,8 +76,11 @@ class PhraseBook:
 
     def listen(self, text: str) -> tuple[Heard, ...]:
         """What a text says about each finding; the longest phrase of a finding decides."""
+        said = tokens(text)
+        if self._by_first.keys().isdisjoint(said):
+            return ()
         heard: dict[str, Heard] = {}
-        for sentence, answer in _sentences(tokens(text)):
+        for sentence, answer in _sentences(said):
             words = [word for word in sentence if word not in ",?"]
             for start, word in enumerate(sentence):
                 for phrase in self._by_first.get(word, ()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from cds_service.clinical.words import PhraseBook, fold
 from cds_service.knowledge.codes import Codes
 
 _SENTENCE = re.compile(r"[.;\n]")
+_WORD = re.compile(r"[a-z0-9]+")
 _GRADE = re.compile(r"(?<![\d.])([0-5])\s*([+\-]?)(?:\s*/\s*5)?\s*([+\-]?)(?![\d.])")
 _GRADE_OF_FIVE = re.compile(r"(?<![\d.])([0-5])\s*([+\-]?)\s*/\s*5\s*([+\-]?)(?![\d.])")
 
@@ -24,8 +25,25 @@ def _any_of(words: list[str]) -> re.Pattern[str]:
     return re.compile(r"(?<![a-z0-9])(?:" + "|".join(re.escape(fold(word)) for word in ordered) + r")(?![a-z0-9])")
 
 
-def _patterns(lists: Mapping[str, list[str]]) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((name, _any_of(listed)) for name, listed in lists.items())
+@dataclass(frozen=True)
+class WordTable:
+    """Words of the content by what they stand for. Each is found only as a whole, so it can only begin with a word."""
+
+    rows: tuple[tuple[str, re.Pattern[str]], ...]
+    beginnings: frozenset[str]
+
+    @classmethod
+    def of(cls, lists: Mapping[str, list[str]]) -> WordTable:
+        first = (_WORD.search(fold(word)) for listed in lists.values() for word in listed)
+        rows = tuple((name, _any_of(listed)) for name, listed in lists.items())
+        return cls(rows, frozenset(found.group() for found in first if found))
+
+    def __iter__(self) -> Iterator[tuple[str, re.Pattern[str]]]:
+        return iter(self.rows)
+
+    def may_be_in(self, words: Iterable[str]) -> bool:
+        """Whether it is worth while to search a text with these words; that costs much more."""
+        return not self.beginnings.isdisjoint(words)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +54,14 @@ class Reading:
     gate: Gate
     phrase_book: PhraseBook
     answers: Mapping[str, str]  # folded word -> yes, no, normal, abnormal, unsure
-    regions: tuple[tuple[str, re.Pattern[str]], ...]
-    traps: tuple[tuple[str, re.Pattern[str]], ...]
-    sides: tuple[tuple[str, re.Pattern[str]], ...]
+    regions: WordTable
+    traps: WordTable
+    sides: WordTable
     both: re.Pattern[str]
     site_concepts: Mapping[str, str]
     implied_sites: Mapping[str, str]
-    studies: tuple[tuple[str, re.Pattern[str]], ...]
-    orders: tuple[tuple[str, re.Pattern[str]], ...]
+    studies: WordTable
+    orders: WordTable
     strength: re.Pattern[str]
     whole_body: re.Pattern[str]
     medicine_names: Mapping[str, tuple[str, ...]]  # folded name -> concepts
@@ -59,6 +77,9 @@ class Reading:
         found: dict[Site, None] = {}
         for text in texts:
             plain = fold(text)
+            words = _WORD.findall(plain)
+            if not (self.regions.may_be_in(words) or self.traps.may_be_in(words)):
+                continue
             side = next((name for name, pattern in self.sides if pattern.search(plain)), "")
             if _has(self.sides, "left", plain) and _has(self.sides, "right", plain):
                 side = "both"
@@ -136,12 +157,14 @@ class Reading:
         return tuple(Match(concept, "words", "text", "") for concept in sorted(concepts))
 
 
-def _has(sides: tuple[tuple[str, re.Pattern[str]], ...], wanted: str, text: str) -> bool:
+def _has(sides: WordTable, wanted: str, text: str) -> bool:
     return any(name == wanted and pattern.search(text) for name, pattern in sides)
 
 
-def _words(table: tuple[tuple[str, re.Pattern[str]], ...], text: str) -> tuple[Match, ...]:
+def _words(table: WordTable, text: str) -> tuple[Match, ...]:
     plain = fold(text)
+    if not table.may_be_in(_WORD.findall(plain)):
+        return ()
     return tuple(Match(concept, "", "text", "") for concept, pattern in table if pattern.search(plain))
 
 
@@ -162,14 +185,14 @@ def compile_reading(
         gate=gate,
         phrase_book=book,
         answers=answers,
-        regions=_patterns(words["regions"]),
-        traps=_patterns(words["traps"]),
-        sides=_patterns(words["sides"]),
+        regions=WordTable.of(words["regions"]),
+        traps=WordTable.of(words["traps"]),
+        sides=WordTable.of(words["sides"]),
         both=_any_of(words["plural_means_both"]),
         site_concepts={c: region for region, concepts in words["site_concepts"].items() for c in concepts},
         implied_sites=words["implied_sites"],
-        studies=_patterns(words["named_in_words"]),
-        orders=_patterns(words["order_words"]),
+        studies=WordTable.of(words["named_in_words"]),
+        orders=WordTable.of(words["order_words"]),
         strength=_any_of(words["strength"]),
         whole_body=_any_of(words["whole_body_strength"]),
         medicine_names=medicines,
