@@ -1,0 +1,78 @@
+"""How a laboratory value is shown, which one counts, and what is said of those that cannot be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cds_service.clinical.analytes import newest_value
+from cds_service.clinical.chart import Quantity
+from cds_service.worked_examples import case_of
+
+INFINITE = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("analyte", "low", "high", "shown"),
+    [
+        ("K", 3.4, 3.4, "3.4 mmol/L (3.4 meq/L)"),
+        ("Na", 129.0, 129.0, "129 mmol/L (129.0 meq/L)"),
+        ("CaTotal", 2.0, 2.0, "2.00 mmol/L (8.0 mg/dL)"),
+        ("HbA1c", 48.0, 48.0, "48 mmol/mol (6.5 %)"),
+        ("CKxULN", 3.0, 3.0, "3.0 times"),
+        ("TSH", -INFINITE, 0.01, "below 0.01 mIU/L (reported as it was)"),
+        ("K", 6.0, INFINITE, "above 6.0 mmol/L (reported as it was)"),
+    ],
+)
+def test_a_value_is_shown_in_both_units(analyte: str, low: float, high: float, shown: str, knowledge: Any) -> None:
+    row = knowledge.analytes[analyte]
+    assert row.shown(Quantity(low, high, row.unit, "it was")) == shown
+
+
+def potassium(value: Any, on: str, **more: Any) -> dict[str, Any]:
+    return {"lab": "potassium", "value": value, "unit": "mmol/L", "on": on, **more}
+
+
+@pytest.mark.parametrize(
+    ("results", "value"),
+    [
+        ([potassium(4.1, "2 days ago"), potassium(3.4, "3 days ago")], 4.1),
+        ([potassium(4.1, "2 days ago"), potassium(3.4, "2 days ago")], 3.4),
+        ([potassium(5.8, "2 days ago"), potassium(3.4, "2 days ago")], 3.4),
+        ([potassium(5.8, "2 days ago"), potassium(2.4, "2 days ago"), potassium(6.6, "2 days ago")], 2.4),
+        ([potassium(5.8, "2 days ago"), potassium(4.1, "2 days ago")], 5.8),
+        ([potassium(4.1, "2 days ago"), potassium(3.4, "1 day ago", status="preliminary")], 4.1),
+        ([potassium(4.1, "2 days ago"), potassium(3.4, "1 day ago", unit="grains")], 4.1),
+        ([potassium(4.1, "2 days ago"), potassium(3.4, "unknown")], 4.1),
+    ],
+)
+def test_the_newest_value_counts_and_of_one_day_the_gravest(
+    results: list[dict[str, Any]], value: float, knowledge: Any, reading: Any
+) -> None:
+    lab = newest_value(knowledge.analytes["K"], case_of(results, knowledge, reading))
+    assert lab is not None and lab.value.low == value
+
+
+@pytest.mark.parametrize(
+    ("result", "named"),
+    [
+        (potassium(3.4, "30 days ago", unit="grains"), True),
+        (potassium(3.4, "31 days ago", unit="grains"), False),
+        (potassium(3.4, "today"), False),
+        (potassium(3.4, "today", unit="grains", status="preliminary"), False),
+        (potassium(None, "today"), False),
+        ({"lab": "egfr", "value": 28, "unit": "grains", "on": "14 days ago"}, True),
+    ],
+)
+def test_a_recent_value_in_an_unknown_unit_is_named(
+    result: dict[str, Any], named: bool, knowledge: Any, reading: Any
+) -> None:
+    case = case_of([result], knowledge, reading)
+    assert bool(case.uncompared) is named
+    assert all(evidence.value and evidence.title for evidence in case.uncompared)
+
+
+def test_a_spoiled_sample_is_said_beside_the_value(knowledge: Any, reading: Any) -> None:
+    case = case_of([potassium(5.9, "today", note="haemolysed")], knowledge, reading)
+    assert case["K"].evidence[0].value == "5.9 mmol/L (5.9 meq/L); sample noted as haemolysed: repeat at once"
