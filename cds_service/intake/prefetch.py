@@ -140,7 +140,7 @@ def take(key: str, value: Json, found: Prefetched) -> frozenset[str]:
                 continue
             if kind == "OperationOutcome":
                 continue  # remarks of the client's server on its own search
-            query = _query(key, kind, resource)
+            query = query_of(key, kind, resource)
             if query:
                 met.add(query)
             found.count += 1
@@ -178,7 +178,8 @@ def _repeated(resource: Json, kind: str, seen: set[tuple[str, str, str]]) -> boo
     return False
 
 
-def _query(key: str, kind: str, resource: Json) -> str:
+def query_of(key: str, kind: str, resource: Json) -> str:
+    """The query that asks for a resource which came under this key; empty when none does."""
     if QUERIES.get(key) == kind:
         return key
     if kind != "Observation":

@@ -10,6 +10,7 @@ from cds_service import fhir
 from cds_service.clinical.chart import QUERIES
 from cds_service.errors import Fault, RequestError
 from cds_service.intake.envelope import HOOK, read_envelope
+from cds_service.intake.prefetch import query_of
 from cds_service.web.trial import AS_OF, ORIGIN, WORKBENCH
 
 Json = dict[str, Any]
@@ -18,8 +19,6 @@ _FAULTS = {"missing": "is missing, and FHIR R4 wants it", "extra_forbidden": "is
 _OTHER = "has a value that FHIR R4 does not allow there"
 # Types that no query of their own asks for, and that may come along.
 _BESIDE = {"AllergyIntolerance": "allergies", "Appointment": "appointments", "Medication": "medication-names"}
-# The first query of each type takes all of it; the others of that type are answered, and empty.
-_KEY_OF = {kind: key for key, kind in reversed(list(QUERIES.items()))} | _BESIDE
 
 
 def request_of_chart(pasted: Any) -> tuple[Json, list[Fault]]:
@@ -61,7 +60,7 @@ def request_of_bundle(
     prefetch: Json = {"patient": _searchset([entry]) if "fullUrl" in entry else patient}
     prefetch |= {key: _searchset([]) for key, kind in QUERIES.items() if kind != "Patient" and key not in unanswered}
     for entry in _entries(bundle):
-        key = _KEY_OF.get(str(entry["resource"].get("resourceType")))
+        key = _key_of(entry["resource"])
         if key and key != "patient" and key not in unanswered:
             prefetch.setdefault(key, _searchset([]))["entry"].append(entry)
     context = {"userId": "Practitioner/workbench", "patientId": str(patient["id"])}
@@ -72,6 +71,12 @@ def request_of_bundle(
         "prefetch": prefetch,
         "extension": {ORIGIN: WORKBENCH} | ({AS_OF: as_of} if as_of else {}),
     }
+
+
+def _key_of(resource: Json) -> str:
+    """The key under which a client would send a resource: observations by their category, as discovery asks."""
+    kind = str(resource.get("resourceType"))
+    return query_of("record", kind, resource) or _BESIDE.get(kind, "")
 
 
 def _searchset(entries: list[Json]) -> Json:

@@ -24,6 +24,25 @@ def test_a_bundle_becomes_a_request_that_answers_every_query(client: FlaskClient
     assert [card["indicator"] for card in cards] == ["warning"]
 
 
+def test_observations_stand_under_the_query_that_asks_for_their_category(client: FlaskClient) -> None:
+    categories = ("laboratory", "vital-signs", "exam", "survey", "social-history", "imaging", "")
+    observations = [
+        {"resourceType": "Observation", "id": f"o-{category}", "category": [{"coding": [{"code": category}]}]}
+        if category
+        else {"resourceType": "Observation", "id": "o-"}
+        for category in categories
+    ]
+    spoiled = {"resourceType": "Observation", "id": "o-spoiled", "category": "laboratory"}
+    bundle = {**BUNDLE, "entry": [BUNDLE["entry"][0], *({"resource": one} for one in [*observations, spoiled])]}
+    prefetch = client.post("/workbench/request", json=bundle).get_json()["request"]["prefetch"]
+    sorted_in = {key: [e["resource"]["id"] for e in prefetch[key]["entry"]] for key in ("labs", "vitals", "findings")}
+    assert sorted_in == {
+        "labs": ["o-laboratory"],
+        "vitals": ["o-vital-signs"],
+        "findings": ["o-exam", "o-survey", "o-social-history", "o-imaging", "o-", "o-spoiled"],
+    }
+
+
 def test_a_request_stays_as_it_is_and_is_marked_as_a_trial(client: FlaskClient) -> None:
     first = client.post("/workbench/request", json=BUNDLE).get_json()["request"]
     first["extension"] = {"someone": "else"}
