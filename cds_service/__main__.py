@@ -110,7 +110,7 @@ def assess(file: Path, today: str | None, content: Path | None, explain: bool, a
     Why these cards:   cds-service assess record.json --today 2026-06-15 --explain
     As it was then:    cds-service assess request.json --today 2026-06-15 --content cards-of-then
     """
-    from cds_service.terminal import assess_file, explain_lines
+    from cds_service.terminal import assess_file, card_lines, explain_lines
 
     with ClearErrors():
         outcome, cards = assess_file(file, day(today), content)
@@ -119,9 +119,8 @@ def assess(file: Path, today: str | None, content: Path | None, explain: bool, a
             return
         for card in cards:
             click.secho(f"[{card['indicator']}] {card['summary']}", bold=True)
-            click.echo(card["detail"])
-            for suggestion in card.get("suggestions", ()):
-                click.echo(f"  → {suggestion['label']}: " + "; ".join(a["description"] for a in suggestion["actions"]))
+            for line in card_lines(card):
+                click.echo(line)
             click.echo()
         if not cards:
             click.echo(f"No card. {outcome.assessment.silent_because}")

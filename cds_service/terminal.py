@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from cds_service.assess import ChartSource, Outcome, assess
-from cds_service.clinical.assessment import Assessment
+from cds_service.clinical.assessment import Assessment, Rung
 from cds_service.clinical.differential import Weighed
 from cds_service.clinical.presence import Presence
 from cds_service.errors import Fault, RequestError
@@ -17,6 +17,7 @@ from cds_service.intake.envelope import read_envelope
 from cds_service.intake.prefetch import whole_record
 from cds_service.knowledge.load import load
 from cds_service.response.cards import Issuer, Recipient, write_cards
+from cds_service.response.markdown import plain
 from cds_service.settings import read_settings, require_known_cards
 
 _MARKS = {Presence.PRESENT: "present", Presence.ABSENT: "absent ", Presence.UNKNOWN: "unknown"}
@@ -54,30 +55,45 @@ def _source(body: Any) -> tuple[ChartSource, Recipient]:
     return source, Recipient(hook.patient_id, hook.encounter_id, hook.user_id)
 
 
+def card_lines(card: dict[str, Any]) -> Iterator[str]:
+    """A card below its summary, as plain text: the detail, the suggested orders, and where its sources stand."""
+    yield plain(card["detail"])
+    for suggestion in card.get("suggestions", ()):
+        yield f"  → {suggestion['label']}: " + "; ".join(action["description"] for action in suggestion["actions"])
+    for link in card.get("links", ()):
+        yield f"  {link['label']} <{link['url']}>"
+
+
 def explain_lines(assessment: Assessment) -> Iterator[str]:
     """Every fact with evidence, every hypothesis, every rung of the ladder, every test withheld."""
     case = assessment.case
     yield f"As of {assessment.today}, content {case.knowledge.version}"
-    yield "\nLadder"
-    for rung in assessment.ladder:
-        level = f" [{rung.indicator}]" if rung.indicator else ""
-        outcome = f"{rung.outcome} (trigger {rung.trigger.value})"
-        yield f"  {rung.card.tier:7} {rung.card.id} {rung.card.title}{level}: {outcome}"
-    if assessment.rules:
-        yield "\nNo-card rules that hold"
-        yield from (f"  {rule.id} {rule.title}" for rule in assessment.rules)
-    yield "\nDifferential"
-    for weighed in assessment.differential:
-        if weighed.state != "not in play":
-            yield from _weighed(weighed)
-    yield "\nTests not suggested"
+    yield from _headed("Ladder", map(_rung, assessment.ladder))
+    yield from _headed("No-card rules that hold", (f"  {rule.id} {rule.title}" for rule in assessment.rules))
+    yield from _headed("Differential", (line for w in assessment.differential for line in _weighed(w)))
+    yield from _headed("Tests not suggested", _withheld(assessment))
+    yield from _headed("Facts", _facts(assessment))
+    yield from _headed("Data gaps", (f"  {gap.query}: {gap.reason} ({gap.count})" for gap in assessment.gaps))
+
+
+def _headed(heading: str, lines: Iterable[str]) -> Iterator[str]:
+    """Lines under their heading; nothing when there are none."""
+    listed = list(lines)
+    if listed:
+        yield f"\n{heading}"
+        yield from listed
+
+
+def _withheld(assessment: Assessment) -> Iterator[str]:
     for card in assessment.cards:
         for held in card.plan.withheld:
             dates = ", ".join(str(e.when) for e in held.evidence if e.when)
             yield f"  {card.name}: {held.investigation.title} – {held.state}: {held.because} {dates}".rstrip()
-    yield "\nFacts"
+
+
+def _facts(assessment: Assessment) -> Iterator[str]:
     for name, finding in assessment.findings.items():
-        title = case.knowledge.findings[name].title
+        title = assessment.case.knowledge.findings[name].title
         value = f" = {finding.value.as_reported}" if finding.value else ""
         evidence = "; ".join(
             " ".join(part for part in (e.title, e.value, str(e.when or "undated"), e.reference) if part)
@@ -85,12 +101,18 @@ def explain_lines(assessment: Assessment) -> Iterator[str]:
         )
         against = f" | not counted: {len(finding.against)}" if finding.against else ""
         yield f"  {_MARKS[finding.presence]} {name}{value}: {title}" + (f" – {evidence}" if evidence else "") + against
-    if assessment.gaps:
-        yield "\nData gaps"
-        yield from (f"  {gap.query}: {gap.reason} ({gap.count})" for gap in assessment.gaps)
+
+
+def _rung(rung: Rung) -> str:
+    level = f" [{rung.indicator}]" if rung.indicator else ""
+    return (
+        f"  {rung.card.tier:7} {rung.card.id} {rung.card.title}{level}: {rung.outcome} (trigger {rung.trigger.value})"
+    )
 
 
 def _weighed(weighed: Weighed) -> Iterator[str]:
+    if weighed.state == "not in play":
+        return
     hypothesis = weighed.hypothesis
     yield f"  {weighed.urgency} {hypothesis.id} {hypothesis.name} – {weighed.state}"
     for label, points in (("for", weighed.supports), ("against", weighed.opposes)):

@@ -157,7 +157,7 @@ def _in_state(problem: Problem, wanted: str) -> bool:
 def _problem_statement(problem: Problem, code: str, wanted: str, older_one: Span | None) -> Statement:
     when = problem.recorded if wanted == "refuted" else problem.when
     return Statement(
-        Evidence(problem.reference, problem.title, when, code),
+        Evidence(problem.reference, problem.title, when, f"{code}, refuted" if wanted == "refuted" else code),
         # An older entry of the same problem that never ended: this is not its beginning.
         older_one or when,
         standing=wanted == "refuted" or (wanted in ("current", "ever") and problem.state is State.CURRENT),

@@ -12,12 +12,10 @@ from cds_service.clinical.findings import Case
 from cds_service.clinical.ranking import QUESTIONS
 from cds_service.knowledge.codes import LOCAL_SYSTEM, Codes
 from cds_service.response import uuids
-from cds_service.response.detail import detail
+from cds_service.response.detail import cited, detail
 from cds_service.response.fill import summary
 from cds_service.response.orders import service_requests
 from cds_service.response.schema import check_cards
-
-MOST_LINKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,8 @@ def _card(
 ) -> dict[str, Any]:
     case, definition = assessment.case, card.cards[0]
     references = case.knowledge.references
-    source = references[definition.sources[0]]
+    shown = cited(card, case)
+    source = references[next((one for one in definition.sources if one in shown), definition.sources[0])]
     number = _numbering(card, case, recipient, issuer)
     result: dict[str, Any] = {
         "uuid": number(0),
@@ -71,14 +70,12 @@ def _card(
         result["selectionBehavior"] = "any"
     result["overrideReasons"] = list(_override_reasons(card, case))
     links = [
-        {"label": references[s].title, "url": references[s].url, "type": "absolute"}
-        for s in definition.sources
-        if references[s].url
+        {"label": references[s].title, "url": references[s].url, "type": "absolute"} for s in shown if references[s].url
     ]
     if issuer.history_form and any(one.id == QUESTIONS for one in card.cards):
         links.insert(0, {"label": "Structured history form", "url": issuer.history_form, "type": "absolute"})
     if links:
-        result["links"] = links[:MOST_LINKS]
+        result["links"] = links
     return result
 
 

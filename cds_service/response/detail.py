@@ -42,7 +42,7 @@ def detail(card: CardPlan, assessment: Assessment, lead: bool, handbook: str = "
         section("Earlier orders", card.plan.notes),
         section("Cautions", (caution.text for caution in card.cautions)),
         section("Limits of the data", _limits(assessment) if lead else ()),
-        section("Sources", _sources(card, case)),
+        section("Sources", _unlinked(card, case)),
         _closing(card, case, handbook),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -69,7 +69,9 @@ def _stated(title: str, evidence: Iterable[Evidence]) -> str:
 def _evidence(evidence: Evidence, title: str) -> str:
     """What the record says, its value, its date and where it stands."""
     said = escaped(evidence.title, 70) if evidence.title and evidence.title not in title else ""
-    value = escaped(evidence.value, 70) if evidence.value and evidence.value not in title else ""
+    # Where the record has words of its own, its answer belongs to them: "Dysarthria" alone would be read as a yes.
+    told = evidence.title.endswith(evidence.value) if said else evidence.value in title
+    value = "" if told else escaped(evidence.value, 70)
     what = " ".join(part for part in (said, value) if part)
     # An age has no date of its own.
     when = str(evidence.when) if evidence.when else "" if evidence.reference.startswith("Patient/") else "undated"
@@ -169,20 +171,28 @@ def _limits(assessment: Assessment) -> Iterator[str]:
         yield f"{escaped(gap.query, 40)}: {gap.reason}{count}"
 
 
-def _sources(card: CardPlan, case: Case) -> Iterator[str]:
+def cited(card: CardPlan, case: Case) -> list[str]:
+    """Ids of the published sources of the lines that are shown, in their order."""
+    return list(dict.fromkeys(one.source for one in _said(card, case) if one.source and one.source not in _OWN))
+
+
+def _unlinked(card: CardPlan, case: Case) -> Iterator[str]:
+    """The sources that the links of the card cannot name."""
     references = case.knowledge.references
-    cited = dict.fromkeys(one.source for one in _said(card, case) if one.source)
-    yield from (link(references[s].title, references[s].url) for s in cited if s not in _OWN)
-    own = [references[s].title for s in cited if s in _OWN]
+    unaddressed = [references[s].title for s in cited(card, case) if not references[s].url]
+    if unaddressed:
+        yield "without an address: " + "; ".join(unaddressed)
+    own = dict.fromkeys(one.source for one in _said(card, case) if one.source in _OWN)
     if own:
-        yield "not from a publication: " + "; ".join(own)
+        yield "not from a publication: " + "; ".join(references[s].title for s in own)
 
 
 def _closing(card: CardPlan, case: Case, handbook: str) -> str:
     pages = {one.id: f"{handbook}/{page_of_card(one.id)}" if handbook else "" for one in card.cards}
     rules = ", ".join(f"{link(one.id, pages[one.id])} ({one.tier})" for one in card.cards)
+    name = "Rule" if len(card.cards) == 1 else "Rules"
     about = f" {link('Intended use and source attributes', f'{handbook}/{page_of_attributes()}')}." if handbook else ""
     return (
-        f"*Rule {rules}, content {case.knowledge.version}. Draft content, not clinically approved. "
+        f"*{name} {rules}, content {case.knowledge.version}. Draft content, not clinically approved. "
         f"Supports, does not replace, clinical judgement.{about}*"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable
 
@@ -26,3 +27,19 @@ def section(title: str, lines: Iterable[str]) -> str:
 
 def link(label: str, url: str) -> str:
     return f"[{label}]({url})" if url else label
+
+
+# What a detail is made of; an escaped character is taken first, so that text of a record is no markup here either.
+_MARKUP = re.compile(r"\\(.)|\[((?:\\.|[^\]\\])*)\]\(([^()\s]*)\)|\*+")
+
+
+def plain(markdown: str) -> str:
+    """A detail as plain text for a terminal: no escapes, no marks, addresses behind what they belong to."""
+
+    def shown(found: re.Match[str]) -> str:
+        escape, label, url = found.groups()
+        if escape:
+            return str(escape)
+        return f"{plain(label)} <{url}>" if label else ""
+
+    return html.unescape(_MARKUP.sub(shown, markdown))

@@ -120,7 +120,7 @@ def test_what_is_nobodys_fault_is_answered_with_the_cards_its_page_expects(page:
 
 def rule_of(card: Any) -> str:
     """The rules behind a card, from the last line of its detail: TW13+TW18."""
-    closing = re.search(r"\*Rule (.+?), content", card["detail"])
+    closing = re.search(r"\*Rules? (.+?), content", card["detail"])
     assert closing
     return "+".join(re.findall(r"TW\d+", closing[1]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,20 @@ def test_a_value_is_named_by_its_test_and_a_duration_by_its_finding(knowledge: A
     _, cards = outcome_of(page, read_page(page), knowledge, reading)
     assert "for: potassium 2.9 mmol/L" in cards[0]["detail"]
     assert "below 3.5 mmol/L 2.9" not in cards[0]["detail"]
+
+
+@pytest.mark.parametrize(
+    "name", ["EX04-hand-weakness-wasting-brisk-legs", "EX07-thiazide-ppi-low-k-mg", "TW23-brother-with-als"]
+)
+def test_a_source_stands_behind_its_line_and_in_one_list(name: str, knowledge: Any, reading: Any) -> None:
+    page = FIXTURES / "records" / f"{name}.yaml"
+    _, cards = outcome_of(page, read_page(page), knowledge, reading)
+    for card in cards:
+        lines, _, listed = card["detail"].partition("**Sources**")
+        behind = set(re.findall(r"\*\(([^*]+)\)\*$", lines, flags=re.M))
+        links = [link["label"] for link in card["links"]]
+        assert len(links) == len(set(links))
+        assert set(links) <= behind
+        assert all(source in links or source in listed for source in behind)
+        assert not [label for label in links if label in listed]
+        assert card["source"]["label"] in behind

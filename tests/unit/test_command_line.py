@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,24 @@ def test_a_file_is_assessed(file: Path) -> None:
     done = run("assess", file, *DAY)
     assert done.exit_code == 0, done.output
     assert "[warning] " in done.output
-    assert "**Found**" in done.output
+    assert "\nFound\n" in done.output
     assert "→ " in done.output
+
+
+def test_on_a_terminal_a_card_is_plain_text() -> None:
+    done = run("assess", RECORD, *DAY).output
+    assert not re.search(r"\*\*|\\[^\w\s]|\]\(|&[a-z]+;", done), done
+    assert re.search(r"^  .+ <https?://\S+>$", done, flags=re.M)
+
+
+def test_a_heading_without_lines_is_left_out(tmp_path: Path) -> None:
+    body = json.loads((FIXTURES / "requests" / "bare-entry.json").read_bytes())
+    body["prefetch"]["conditions"] = None
+    lines = run("assess", _file(tmp_path, body), *DAY, "--explain").output.split("\n")
+    headings = [at for at, line in enumerate(lines) if line and at and not lines[at - 1]]
+    assert headings
+    assert [lines[at] for at in headings if not lines[at + 1].startswith("  ")] == []
+    assert "Ladder" not in lines
 
 
 @pytest.mark.parametrize("file", [REQUEST, RECORD], ids=["hook request", "Bundle"])
@@ -109,7 +126,7 @@ def test_json_is_the_response_of_the_hook_and_nothing_else(file: Path) -> None:
 
 
 def test_explain_shows_the_whole_reasoning() -> None:
-    text = run("assess", RECORD, *DAY, "--explain").output
+    text = run("assess", FIXTURES / "records" / "A12-addison-potassium-weak-legs.json", *DAY, "--explain").output
     for heading in ("As of 2026-06-15, content ", "\nLadder\n", "\nDifferential\n", "\nFacts\n", "Tests not suggested"):
         assert heading in text
     assert "unknown" in text

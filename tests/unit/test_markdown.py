@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cds_service.response.markdown import escaped, link, section
+from cds_service.response.markdown import escaped, link, plain, section
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,14 @@ def test_a_section_without_lines_is_not_there() -> None:
 def test_a_link_needs_an_address() -> None:
     assert link("NG127", "https://example.org/ng127") == "[NG127](https://example.org/ng127)"
     assert link("A book", "") == "A book"
+
+
+@pytest.mark.parametrize(
+    "text", ["left calf", "<b>1 & 2</b>", "[x](http://a.b/c)", "**bold** \\ *it*", "K 5*3", "me@b.c", "&lt;"]
+)
+def test_on_a_terminal_text_of_a_record_is_what_it_was(text: str) -> None:
+    assert plain(f"**Found**\n\n- {escaped(text)}") == f"Found\n\n- {text}"
+
+
+def test_on_a_terminal_an_address_stands_behind_its_words() -> None:
+    assert plain(f"*Rule {link('TW06', 'https://a.b/c_d')}, content 1.*") == "Rule TW06 <https://a.b/c_d>, content 1."

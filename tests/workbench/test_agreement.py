@@ -13,7 +13,7 @@ from cds_service.workbench.patients import Story, request_of, stories
 from tests.contract.test_openapi import faults
 
 HOOK = "/cds-services/muscle-twitching"
-_RULE = re.compile(r"\*Rule (.*?), content ")
+_RULE = re.compile(r"\*Rules? (.*?), content ")
 
 
 @cache
