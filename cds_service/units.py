@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+NUMBER = "1"  # the unit of a ratio, such as the INR; written without any unit, it is the same quantity
 _FIGURES = 9  # decimals that mean something after a conversion
 _NUMBER_AND_UNIT = re.compile(r"(-?\d+(?:\.\d+)?)\s*(\S.*)?$")
 _LONGEST = 60  # characters of a number with its unit
@@ -23,7 +24,8 @@ _SPELLINGS = {
     "ml/min/1.73m2": "mL/min/{1.73_m2}", "ml/min/{1.73_m2}": "mL/min/{1.73_m2}",
     "ml/min/1.73m²": "mL/min/{1.73_m2}", "ml/min/1.73_m2": "mL/min/{1.73_m2}", "ml/min": "mL/min/{1.73_m2}",
     "ml/min/1.73m^2": "mL/min/{1.73_m2}", "ml/min/1.73.m2": "mL/min/{1.73_m2}", "ml/min/{1.73m2}": "mL/min/{1.73_m2}",
-    "mmol/mol": "mmol/mol", "%": "%", "fl": "fL", "um3": "fL", "1": "1", "{inr}": "1", "{score}": "1", "{ratio}": "1",
+    "mmol/mol": "mmol/mol", "%": "%", "fl": "fL", "um3": "fL", "1": "1", "{inr}": "1", "inr": "1",
+    "{score}": "1", "{ratio}": "1",
     "10*3/ul": "10*3/uL", "10*9/l": "10*9/L", "10^3/ul": "10*3/uL", "10^9/l": "10*9/L", "k/ul": "10*3/uL",
     "x10e3/ul": "10*3/uL",
     "x10^9/l": "10*9/L", "/min": "/min", "{beats}/min": "/min", "beats/min": "/min", "beats/minute": "/min",

@@ -86,9 +86,9 @@ class Analyte:
         value = result.value
         if value is None:
             return None
-        unit = units.ucum(value.unit) if value.unit else None
+        unit = units.ucum(value.unit or units.NUMBER)
         own = next((self.by_code[m.code] for m in result.codes if m.code in self.by_code), self.conversions)
-        conversion = own.get(unit or "")
+        conversion = None if unit is None else own.get(unit)
         if conversion is None:
             return None
         low, high = (self._snapped(conversion.apply(end), conversion) for end in (value.low, value.high))
@@ -189,7 +189,7 @@ def _is_this_analyte(role: str, code: str, analyte: Analyte) -> bool:
 
 
 def _own_range(analyte: Analyte, result: Result) -> tuple[float | None, float | None]:
-    unit = units.ucum(result.value.unit) if result.value and result.value.unit else None
+    unit = units.ucum(result.value.unit or units.NUMBER) if result.value else None
     conversion = analyte.conversions.get(unit or "")
     if conversion is None:
         return None, None

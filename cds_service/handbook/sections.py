@@ -9,6 +9,7 @@ from typing import Any
 from cds_service.handbook import library as kinds
 from cds_service.handbook.library import Entry, Library
 from cds_service.handbook.plainly import SYSTEM_NAMES, Vocabulary, Words
+from cds_service.units import NUMBER
 
 Spec = Mapping[str, Any]
 URGENCIES = {"E": "same day", "U": "days to 2 weeks", "S": "weeks", "R": "routine", "N": "no urgency"}
@@ -141,7 +142,8 @@ class Sections:
         looks += [self._when(Words(f"Only {one['to']}"), one) for one in spec.get("shorter", ())]
         yield Section("How long a result counts", items=tuple(looks))
         factors = tuple((Words(name), Words(_factor(by, unit))) for name, by in spec["units"].items())
-        yield Section("Units", "Any other unit, or none, is shown and never compared.",
+        other = "Any other unit" if NUMBER in spec["units"] else "Any other unit, or none,"
+        yield Section("Units", f"{other} is shown and never compared.",
                       head=("Unit", f"In {unit}"), rows=factors)  # fmt: skip
         yield Section("What follows", items=(Words(spec["follow_on"]),))
         yield Section("The specimen", items=tuple(Words(spec[key]) for key in ("specimen", "rule") if key in spec))

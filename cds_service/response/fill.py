@@ -198,7 +198,7 @@ def open_questions(case: Case) -> list[str]:
     unknown = []
     for words, names in _QUESTIONS:
         if words == "age":
-            undecided = case["age"].value is None
+            undecided = case["adult"].presence.value == "unknown"  # a year of birth can leave 17 or 18
         elif words in ("when it began", "where it twitches"):
             undecided = not case[names[0]].present
         elif words == "medicines":
@@ -218,9 +218,11 @@ def _reported(case: Case) -> Any:
     for name in (
         "emg_denervation_ge2",
         "emg_other_abnormal",
+        "emg_one_region_abnormal",
         "mri_cord_compression",
         "mri_demyelination",
         "mri_brainstem_lesion",
+        "emg_abnormal_kind_unknown",
         "mri_other_abnormal",
     ):
         if case[name].present:

@@ -24,7 +24,7 @@ from tests.conftest import TODAY
         ("degF", "[degF]"),
         ("°F", "[degF]"), ("bpm", "/min"), ("beats/min", "/min"), ("mmHg", "mm[Hg]"), ("lbs", "[lb_av]"),
         ("ng/L", "ng/L"),
-        ("%", "%"), ("{INR}", "1"),
+        ("%", "%"), ("{INR}", "1"), ("INR", "1"), ("1", "1"),
     ],
 )  # fmt: skip
 def test_spellings(spelled: str, code: str) -> None:
