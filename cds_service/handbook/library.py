@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -61,8 +60,8 @@ class Entry:
 
     @property
     def path(self) -> str:
-        """Its page in the handbook, from the handbook's own root."""
-        return f"{self.kind.folder}/{re.sub(r'[^A-Za-z0-9_.-]', '-', self.id)}.html"
+        """Its page in the handbook, from the handbook's own root. Ids are checked with the content to be addresses."""
+        return f"{self.kind.folder}/{self.spec['id']}.html"
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -95,16 +94,31 @@ def _sources(value: Any) -> Iterator[str]:
             yield from _sources(inner)
 
 
+def texts_of(value: Any) -> Iterator[str]:
+    """Every text in the rule of an entry, its examples, claims and words left out."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key not in ("id", "examples", "why", "words"):
+                yield from texts_of(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from texts_of(inner)
+
+
 class Library(Mapping[str, Entry]):
     """All entries of a content by their id, cards first."""
 
     def __init__(self, content: Content) -> None:
         self.content = content
         self._entries: dict[str, Entry] = {}
-        for entry in _entries(content):
-            # Rules name findings and references; a class or a caution of the same name gives way.
-            name = entry.id if entry.id not in self._entries else f"{entry.id}-{entry.kind.folder}"
-            self._entries[name] = replace(entry, id=name)
+        self._rows: dict[tuple[str, str], Entry] = {}
+        for entry in entries_of(content):
+            name = entry.id
+            while name in self._entries:  # rules name findings and references; a class of the same name gives way
+                name = f"{name}-{entry.kind.folder}"
+            self._rows[entry.kind.name, entry.id] = self._entries[name] = replace(entry, id=name)
 
     def __getitem__(self, name: str) -> Entry:
         return self._entries[name]
@@ -120,7 +134,7 @@ class Library(Mapping[str, Entry]):
 
     def row(self, kind: Kind, name: str) -> Entry:
         """The entry of a kind by the name that its file gives it. Raises KeyError."""
-        return self[name] if self[name].kind is kind else self[f"{name}-{kind.folder}"]
+        return self._rows[kind.name, name]
 
     def search(self, text: str, kind: str = "") -> list[Entry]:
         """The entries that hold every word; those with a word in their name come first."""
@@ -134,6 +148,16 @@ class Library(Mapping[str, Entry]):
     def used_by(self, name: str) -> list[Entry]:
         """The entries whose rules speak of this one; of an analyte also those that speak of its limits."""
         return [self[one] for one in self._using.get(name, ())]
+
+    def findings_of_class(self, spec: Spec) -> set[str]:
+        """Findings that ask for a class of medicines by its concepts, or for any medicine that can cause twitching."""
+        findings = self.content.findings
+        wanted = {str(spec["id"]), f"class:{spec['id']}", *spec["concepts"]}
+        found = {name for name, own in findings.items() if wanted & set(texts_of(own))}
+        causal = str(spec["causal"]) in ("yes", "True", "true")
+        general = {n for n, own in findings.items() if own.get("compute") == "medicine_before_onset"
+                   and "classes" not in (own.get("with") or {})}  # fmt: skip
+        return found | (general if causal else set())
 
     @cached_property
     def _citing(self) -> Mapping[str, list[str]]:
@@ -158,7 +182,8 @@ class Library(Mapping[str, Entry]):
         return analyte if derived else name
 
 
-def _entries(content: Content) -> Iterator[Entry]:
+def entries_of(content: Content) -> Iterator[Entry]:
+    """Every entry by the id that its file gives it."""
     for kind, pages in ((CARD, content.cards), (FINDING, content.findings), (TEST, content.investigations)):
         for name, spec in sorted(pages.items()):
             yield _entry(spec, kind, content.files[name], spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from cds_service.knowledge.content import Content
 from cds_service.knowledge.schemas import SEMANTIC
 
 SUMMARY_LIMIT = 140  # of CDS Hooks: fewer characters than this
+_ID = re.compile(r"(?!index\Z)[A-Za-z0-9][A-Za-z0-9_.-]{0,59}\Z", re.IGNORECASE)
 _LISTS_OF_FINDINGS = frozenset(
     {"signs", "after", "void_by", "results", "examined", "whole", "unless"}
 )  # parameters of named functions that name findings
@@ -23,6 +25,7 @@ def check_links(content: Content) -> Iterator[Fault]:
     values = {row["id"] for row in content.analytes}
     known = set(content.findings) | values | {f"{kind}_{name}" for name in values for kind in ("valid", "low", "high")}
     references = {row["id"] for row in content.tables["references.yaml"]}
+    yield from _ids(content)
     yield from _findings(content, known, references, values)
     yield from _units(content)
     yield from _tables(content, known, references)
@@ -35,6 +38,37 @@ def check_links(content: Content) -> Iterator[Fault]:
 
 def _where(content: Content, name: str) -> str:
     return content.files.get(name, name)
+
+
+def _ids(content: Content) -> Iterator[Fault]:
+    """An id is the address of a page and the id of a FHIR artefact: it must do as one, and be nobody else's."""
+    rows = {table: [row["id"] for row in found] for table, found in content.tables.items()}
+    rows |= {"analytes.yaml": [row["id"] for row in content.analytes]}
+    rows |= {"contradictions.yaml": [row["id"] for row in content.plain["contradictions.yaml"]["contradictions"]]}
+    # Rules and pages call these by their bare names, so that one name must not stand for two of them.
+    taken: dict[str, str] = {}
+    for kind, names in (
+        ("card", content.cards), ("finding", content.findings), ("investigation", content.investigations),
+        ("row of analytes.yaml", rows.pop("analytes.yaml")), ("row of hypotheses.yaml", rows.pop("hypotheses.yaml")),
+        ("row of references.yaml", rows.pop("references.yaml")),
+    ):  # fmt: skip
+        yield from _unlike(content, kind, names, taken)
+    yield from _unlike(content, "concept", content.codes.concepts, {})
+    for table, names in rows.items():
+        yield from _unlike(content, f"row of {table}", names, {})
+
+
+def _unlike(content: Content, kind: str, names: Iterable[str], taken: dict[str, str]) -> Iterator[Fault]:
+    for name in names:
+        where, own = _where(content, name), f"the {kind} '{name[:80]}'"
+        if not _ID.match(name):
+            remedy = "use at most 60 letters, digits, '-', '_' and '.', beginning with a letter or digit"
+            yield Fault(where, f"the id of {own} cannot be an address", remedy)
+        # Some file systems know no capitals, and FHIR ids no underscores.
+        first = taken.setdefault(name.lower().replace("_", "-"), own)
+        if first is not own:
+            remedy = "choose another id; capitals, '-' and '_' make no difference"
+            yield Fault(where, f"{own} has the address of {first}", remedy)
 
 
 def _unknown(where: str, named: Iterable[str], known: set[str], kind: str) -> Iterator[Fault]:

@@ -128,7 +128,8 @@ class _Pages:
         self.headers[path.name] = self._checked(page, schemas.TableHeader(), path.name) or {}
         checker = schema()
         checked = [self._checked(row, checker, f"{path.name} {_name(row)}") for row in page[key]]
-        self.files.update({row["id"]: path.name for row in checked if row})
+        for row in filter(None, checked):
+            self.files.setdefault(row["id"], path.name)  # a finding may be called like a class, and has its own file
         return tuple(row for row in checked if row is not None)
 
     def page(self, path: Path, schema: type[Schema]) -> Spec:

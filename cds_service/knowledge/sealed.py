@@ -48,13 +48,14 @@ def fingerprint(cards: Path) -> str:
     """A hash of all content and of the code that checks it."""
     code = sorted(path for room in ("knowledge", "clinical") for path in (_PACKAGE / room).rglob("*.py"))
     found = hashlib.sha256()
-    for path in (*sorted(_files(cards)), *code, _PACKAGE / "units.py"):
+    for path in (*sorted(content_files(cards)), *code, _PACKAGE / "units.py"):
         text = path.read_bytes()
         found.update(f"{path.name}\0{len(text)}\0".encode())
         found.update(text)
     return found.hexdigest()
 
 
-def _files(cards: Path) -> Iterator[Path]:
+def content_files(cards: Path) -> Iterator[Path]:
+    """Every file of a folder of content, also behind links, without its seal."""
     for folder, _, names in os.walk(cards, followlinks=True):
         yield from (Path(folder) / name for name in names if not name.startswith(SEAL))

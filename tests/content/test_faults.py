@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cds_service.errors import ContentError
-from cds_service.knowledge.load import read_content
+from cds_service.handbook.library import MEDICINES, REFERENCE, Library
+from cds_service.knowledge.links import check_links
+from cds_service.knowledge.load import Content, read_content
 from tests.conftest import ROOT
 
 K_LOW = "findings/laboratory/k_low.yaml"
@@ -73,3 +76,41 @@ def test_all_faults_are_told_at_once(cards: Path) -> None:
             page.write_text(text, encoding="utf-8")
     assert len(refused.value.faults) == 3
     assert read_content(cards).version
+
+
+# ---------------------------------------------------------------- ids, which are addresses
+
+
+def renamed(content: Content, table: str, old: str, new: str) -> Content:
+    """The content with another id for one row of a table."""
+    rows = tuple(row | {"id": new} if row["id"] == old else row for row in content.tables[table])
+    return replace(content, tables={**content.tables, table: rows})
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "words"),
+    [
+        ("hypotheses.yaml", "H14", "h13", "'h13' has the address of the row of hypotheses.yaml 'H13'"),
+        ("references.yaml", "ng42", "Babinski", "'Babinski' has the address of the finding 'babinski'"),
+        ("references.yaml", "ng42", "emg-valid", "'emg-valid' has the address of the finding 'emg_valid'"),
+        ("drug-classes.yaml", "thiazide", "../thiazide", "'../thiazide' cannot be an address"),
+        ("cautions.yaml", "gadolinium-kidney", "Index", "'Index' cannot be an address"),
+        ("cautions.yaml", "gadolinium-kidney", "x" * 61, "cannot be an address"),
+    ],
+)
+def test_an_id_that_could_not_be_an_address_of_its_own_is_refused(
+    content: Content, table: str, old: str, new: str, words: str
+) -> None:
+    assert words in "\n".join(map(str, check_links(renamed(content, table, old, new))))
+
+
+def test_a_class_may_have_the_name_of_a_finding_and_each_keeps_its_file_and_page(content: Content) -> None:
+    """Rules name classes by ``class:``, so metformin can be a finding and a class."""
+    library = Library(content)
+    finding, medicines = library["metformin"], library.row(MEDICINES, "metformin")
+    assert (finding.path, medicines.path) == ("findings/metformin.html", "medicines/metformin.html")
+    assert finding.file.startswith("findings/") and medicines.file == "drug-classes.yaml"
+    # A row that has the name under which the other gave way already loses nothing either.
+    crowded = Library(renamed(content, "references.yaml", "ng42", "metformin-medicines"))
+    assert crowded.row(MEDICINES, "metformin").spec["id"] == "metformin"
+    assert crowded["metformin-medicines"].kind is REFERENCE and len(crowded) == len(library)
