@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Any
 
 import orjson
 
 from cds_service.artefacts import plans, terminology
-from cds_service.artefacts.publication import DRAFT, PUBLISHER, Json, Publication
+from cds_service.artefacts.publication import Json, Publication
 from cds_service.artefacts.questionnaire import questionnaire
 from cds_service.clinical.knowledge import Knowledge
 
@@ -17,20 +16,16 @@ SEARCHED = ("url", "version")
 
 
 class Artefacts:
-    """The artefacts of a content, made when they are first asked for."""
+    """The artefacts of a content."""
 
     def __init__(self, knowledge: Knowledge, base: str) -> None:
         self._here = Publication(knowledge, base)
-
-    @cached_property
-    def _resources(self) -> Mapping[tuple[str, str], Json]:
-        made: dict[tuple[str, str], Json] = {}
+        self._resources: dict[tuple[str, str], Json] = {}
         for resource in self._all():
             key = resource["resourceType"], resource["id"]
-            if key in made:
+            if key in self._resources:  # ids of the content are checked to be unlike, so this is a bug of ours
                 raise ValueError(f"two artefacts are called {'/'.join(key)}")
-            made[key] = resource
-        return made
+            self._resources[key] = resource
 
     def _all(self) -> Iterator[Json]:
         here = self._here
@@ -75,19 +70,19 @@ class Artefacts:
         interactions = [{"code": "read"}, {"code": "search-type"}]
         params = [{"name": "url", "type": "uri"}, {"name": "version", "type": "token"}]
         resources = [{"type": kind, "interaction": interactions, "searchParam": params} for kind in sorted(self.kinds)]
+        said = f"The knowledge behind the muscle twitching cards, read-only. {self._here.state}"
         return {
             "resourceType": "CapabilityStatement",
             "status": "draft",
             "experimental": True,
             "date": self._here.date,
-            "publisher": PUBLISHER,
             "kind": "instance",
             "software": {"name": "cds-service", "version": self._here.knowledge.version},
-            "implementation": {"description": f"The knowledge behind the muscle twitching cards, read-only. {DRAFT}"},
+            "implementation": {"description": said},
             "fhirVersion": "4.0.1",
             "format": ["json"],
             "rest": [{"mode": "server", "resource": resources}],
-        }
+        } | ({"publisher": self._here.publisher} if self._here.publisher else {})
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Each artefact as a file, and all of them as one transaction that loads them into a server."""

@@ -9,11 +9,13 @@ from typing import Any
 
 from cds_service.artefacts.questionnaire import NOWHERE
 from cds_service.clinical.knowledge import Knowledge, Reference
+from cds_service.handbook.bundled import same_files
 from cds_service.knowledge.load import Content
 
 Json = dict[str, Any]
 PUBLISHER = "cds-service contributors"
 DRAFT = "Draft content, not clinically approved."
+OWN = "It is not the content that comes along with cds-service, but one that a site has changed."
 LONGEST_ID = 64
 _OWN = ("design choice", "textbook knowledge")  # what stands on no publication is no citation
 
@@ -25,9 +27,21 @@ class Publication:
     knowledge: Knowledge
     base: str
     content: Content = field(init=False)
+    bundled: bool = field(init=False)  # whether it is the content that comes along
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "content", self.knowledge.written)
+        object.__setattr__(self, "bundled", same_files(self.content.folder))
+
+    @property
+    def publisher(self) -> str:
+        """Who publishes it; of another content than the bundled one that is not known."""
+        return PUBLISHER if self.bundled else ""
+
+    @property
+    def state(self) -> str:
+        """What every description ends with."""
+        return DRAFT if self.bundled else f"{DRAFT} {OWN}"
 
     @property
     def root(self) -> str:
@@ -55,8 +69,8 @@ class Publication:
             "status": "draft",
             "experimental": True,
             "date": self.date,
-            "publisher": PUBLISHER,
-            "description": f"{description} {DRAFT}",
+            "publisher": self.publisher,
+            "description": f"{description} {self.state}",
             **more,
         }
         return {key: value for key, value in made.items() if value not in ("", None, [], {})}

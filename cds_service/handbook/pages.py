@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -15,7 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cds_service.handbook.addresses import page_of_attributes
-from cds_service.handbook.differential import picture, urgency
+from cds_service.handbook.bundled import Mark, difference
+from cds_service.handbook.differential import NARROW, WIDE, picture, urgency
 from cds_service.handbook.library import CARD, HYPOTHESIS, KINDS, REFERENCE, Entry, Kind, Library
 from cds_service.handbook.sections import TIERS, URGENCIES, Sections
 from cds_service.handbook.traces import Traces
@@ -43,23 +44,31 @@ def _environment() -> Environment:
 
 
 class Handbook:
-    """All pages of a content. Nothing is rendered before it is asked for."""
+    """All pages of a content. Nothing is rendered before it is asked for, and nothing is kept."""
 
     def __init__(self, content: Content) -> None:
         self.content = content
         self.library = Library(content)
-        self._sections = Sections(self.library)
+        self.difference = difference(self.library)
+        self._sections = Sections(self.library, bundled=not self.difference)
         self._environment = _environment()
-        self._page = lru_cache(maxsize=1024)(self._made)  # as many as there are paths, about
 
     def page(self, path: str) -> Page | None:
         """The file at a path like ``cards/TW13.html``, or None."""
-        return self._page(path) if path in self._paths else None
+        return self._made(path) if path in self._paths else None
+
+    def not_here(self, path: str) -> Page:
+        """What a reader sees at a path without a page. The path gives the way back and is not repeated."""
+        return self._html("not-here.html", path)
 
     def files(self) -> Iterator[tuple[str, Page]]:
         """Every file with its path, for a folder. The same content gives the same bytes."""
         for path in self._paths:
             yield path, self._made(path)
+
+    def mark(self, entry: Entry) -> Mark | None:
+        """How an entry differs from the bundled content; None: not at all."""
+        return self.difference.marks.get(entry.id)
 
     def body(self, entry: Entry, to: Callable[[str], str]) -> Markup:
         """The sections of an entry as HTML. ``to``: the address of another entry, for pages that are none of ours."""
@@ -72,12 +81,16 @@ class Handbook:
         said = ("intended_use", "does_not", "users", "population", "not_intended_for", "statement", "draft_notice",
                 "never_claim", "each_card_shows", "not_predictive")  # fmt: skip
         references = self.content.tables["references.yaml"]
+        own = self.difference
+        files = {"changed": own.changed, "added": own.added, "missing": own.missing}
+        differs = {"differs_from_bundled": {"version": own.version, **files}} if own else {}
         return {
             "intervention": "muscle-twitching",
             "type": "evidence-based decision support intervention",
             "content_version": self.content.version,
             "status": about["status"],
             "reviewed_by": about["reviewed_by"],
+            **differs,
             **{name: about[name] for name in said if name in about},
             "limitations": [one["text"] for one in about["limitations"]],
             "source_attributes": [_attribute(one) for one in about["source_attributes"]],
@@ -99,7 +112,7 @@ class Handbook:
             "contradictions.html": lambda path: self._html("contradictions.html", path, page=self._conflicts),
             "contradictions.csv": lambda _: self._conflicts_table(),
             "traceability.html": lambda path: self._html("traceability.html", path, traces=self._traces.rows),
-            "traceability.csv": lambda _: _csv(Traces.HEAD, self._traces.lines()),
+            "traceability.csv": lambda _: _csv(self._traces.head, self._traces.lines()),
             "paper.html": self._paper,
             "handbook.css": lambda _: Page("text/css", files(__package__).joinpath("handbook.css").read_bytes()),
         }
@@ -122,7 +135,8 @@ class Handbook:
             return at(self.library[name].path)
 
         made = self._environment.get_template(template)
-        text = made.render(at=at, to=to, path=path, library=self.library, version=self.content.version, **values)
+        said = {"library": self.library, "version": self.content.version, "own": self.difference, "mark": self.mark}
+        text = made.render(at=at, to=to, path=path, **said, **values)
         return Page("text/html; charset=utf-8", text.encode())
 
     # ------------------------------------------------------------ pages
@@ -137,7 +151,7 @@ class Handbook:
 
     @cached_property
     def _traces(self) -> Traces:
-        return Traces(self.library)
+        return Traces(self.library, self.difference)
 
     def _entry(self, path: str, entry: Entry) -> Page:
         return self._html("entry.html", path, e=entry, sections=self._sections.of(entry))
@@ -145,11 +159,16 @@ class Handbook:
     def _list(self, path: str, kind: Kind) -> Page:
         return self._html("kind.html", path, kind=kind, entries=self.library.of(kind))
 
+    @cached_property
+    def _maps(self) -> dict[str, Any]:
+        """The picture for a desk and for paper, and for a phone."""
+        return {"wide": picture(self.library, WIDE), "narrow": picture(self.library, NARROW)}
+
     def _differential(self, path: str) -> Page:
         hypotheses = self.library.of(HYPOTHESIS)
         naming = {h.id: [c for c in self.library.of(CARD) if h.id in c.spec["hypotheses"]] for h in hypotheses}
         return self._html(
-            "differential.html", path, p=picture(self.library), hypotheses=hypotheses, naming=naming, urgency=urgency,
+            "differential.html", path, maps=self._maps, hypotheses=hypotheses, naming=naming, urgency=urgency,
             sections={h.id: self._sections.of(h) for h in hypotheses},
         )  # fmt: skip
 
@@ -157,7 +176,7 @@ class Handbook:
         """Everything on one page, to be printed."""
         chapters = [(kind, [(e, self._sections.of(e)) for e in self.library.of(kind)]) for kind in _PAPER]
         return self._html("paper.html", path, chapters=chapters, references=self.library.of(REFERENCE),
-                          a=self.source_attributes(), conflicts_page=self._conflicts)  # fmt: skip
+                          maps=self._maps, a=self.source_attributes(), conflicts_page=self._conflicts)  # fmt: skip
 
     def _conflicts_table(self) -> Page:
         rows = self._conflicts["contradictions"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cds_service.clinical.chart import USUAL_ROLES
 from cds_service.handbook import library as kinds
 from cds_service.handbook.library import Entry, Library
 from cds_service.handbook.plainly import SYSTEM_NAMES, Vocabulary, Words
@@ -35,10 +36,11 @@ class Section:
 
 
 class Sections:
-    """The sections of every entry of a library."""
+    """The sections of every entry of a library. ``bundled``: whether its content is the one that our tests run with."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, bundled: bool = True) -> None:
         self._library = library
+        self._bundled = bundled
         self._says = Vocabulary(library.content)
 
     def of(self, entry: Entry) -> list[Section]:
@@ -60,7 +62,7 @@ class Sections:
     def _examples(self, entry: Entry) -> Section:
         examples = entry.spec.get("examples", ())
         rows = tuple((Words(_name(one)), Words(_given(one)), Words(_expected(one))) for one in examples)
-        note = "They run with the tests and with cds-service check-content."
+        note = "They run with cds-service check-content" + (" and with the tests." if self._bundled else ".")
         return Section("Worked examples", note, head=("Example", "Given", "Expected"), rows=rows)
 
     def _users(self, entry: Entry) -> Section:
@@ -86,11 +88,21 @@ class Sections:
         yield Section("Listed as speaking against", items=self._rules(spec["against"]))
         asked = tuple(self._when(self._says.finding(one["ask"]), one) for one in spec["asks"])
         yield Section("Named when not documented", items=asked)
+        yield Section("Findings its first line may name", "The most telling first.",
+                      tuple(self._says.finding(one) for one in spec["names"]))  # fmt: skip
+        yield Section("Results its first line may name", "Where they are abnormal.",
+                      tuple(self._says.finding(one) for one in spec["results"]))  # fmt: skip
         yield Section("Causes it may name", items=tuple(self.source(one) for one in spec["hypotheses"]))
         rows = tuple((self._when(Words(one["text"]), one), self._cited(one["source"])) for one in spec["reasoning"])
         yield Section("Why this", head=("What the card says", "Source"), rows=rows)
         yield Section("Tests and referrals it may suggest", "As drafts, to be changed or dismissed.",
                       head=("Suggestion", "Order", "Priority", "Only if"), rows=tuple(self._orders(spec)))  # fmt: skip
+        about = self._library.content.plain["about.yaml"]
+        reasons = {one["id"]: one["display"] for one in about["override_reasons"]}
+        away = about["set_aside_for"].get(spec["tier"], about["set_aside_for"]["others"])
+        yield Section("Reasons offered for setting it aside",
+                      f"It then stays away for {away} while the facts are the same.",
+                      tuple(Words(reasons.get(one, one)) for one in spec["overrides"]))  # fmt: skip
         yield Section("Sources", items=tuple(self.source(one) for one in spec["sources"]))
 
     def _orders(self, spec: Spec) -> Iterator[tuple[Words, ...]]:
@@ -99,16 +111,19 @@ class Sections:
             for order in suggestion["orders"]:
                 conditions = [self._rule(one["when"]) for one in (suggestion, order) if one.get("when")]
                 conditions += [self._reason(one).led_by("Not:") for one in order["unless"]]
+                conditions += [Words("also while a normal result still counts")] if order.get("repeat") else []
                 test = Words(entry=order["order"], name=self._library[order["order"]].title)
                 yield Words(label), test, Words(order["priority"]), Words(parts=tuple(conditions))
 
     def _finding(self, spec: Spec) -> Iterator[Section]:
+        yield Section("Kind of finding", items=(Words(spec["kind"]),))
         if "when" in spec:
             yield Section("Present when", "Absent when this is documented not to hold; otherwise unknown.",
                           (self._rule(spec["when"]),))  # fmt: skip
         if "compute" in spec:
             yield Section("The rule", items=(Words(spec["rule"]),))
-            yield from self._settings(spec.get("with") or {})
+        given = [spec, *(one for one in (*spec["present_when"], *spec["absent_when"]) if isinstance(one, Mapping))]
+        yield from self._settings({key: value for one in given for key, value in (one.get("with") or {}).items()})
         yield Section("Present when", "Any one of these.", tuple(self._says.item(one) for one in spec["present_when"]))
         absent = tuple(self._says.item(one, denies=True) for one in spec["absent_when"])
         yield Section("Absent when", "Any one of these, and nothing above. Otherwise it is unknown.", absent)
@@ -120,12 +135,30 @@ class Sections:
         yield Section("How long it counts", items=tuple(Words(one) for one in _windows(spec)))
 
     def _settings(self, given: Spec) -> Iterator[Section]:
-        """What the sentence of a computed rule speaks of without naming it."""
+        """What a computed rule is given: its numbers, and the findings, tests, concepts and words that it speaks of."""
+        rest = {key: value for key, value in given.items() if key not in ("also", "void_by")}
+        rows = tuple((Words(key.replace("_", " ")), self._given(value)) for key, value in rest.items())
+        yield Section("With", "What the rule is given.", head=("What", "Value"), rows=rows)
         clauses = ((self._says.finding(one["analyte"]).name, one["when"]) for one in given.get("also", ()))
         yield Section("Further clauses", "The newest value of the analyte is critical as well when one of these holds.",
                       tuple(self._rule(when).led_by(f"{name}, when") for name, when in clauses))  # fmt: skip
         yield Section("New signs", "One that is first charted after it makes it void.",
                       self._rules(given.get("void_by", ())))  # fmt: skip
+
+    def _given(self, value: Any) -> Words:
+        """A parameter of a computed rule: a formula, a name, a number with its unit, or a list of these."""
+        if isinstance(value, Mapping):
+            if "to" in value:
+                return self._rule(value["when"]).led_by(f"{value['to']} when")
+            return self._rule(value)
+        if isinstance(value, list):
+            inner = tuple(map(self._given, value))
+            lead = "one of:" if any(isinstance(one, list) for one in value) or len(inner) > 1 else ""
+            return inner[0] if len(inner) == 1 else Words(lead, parts=inner)
+        if value is True or value in ("yes", "true"):
+            return Words("yes")
+        named = self._says.finding(str(value))
+        return named if named.entry else Words(self._says.concept(str(value)))
 
     def _limits(self, spec: Spec) -> Iterator[Section]:
         unit = spec.get("unit", "")
@@ -138,15 +171,46 @@ class Sections:
             rows.insert(0, (Words("reference, where the laboratory gives none"), Words(interval)))
         note = "Adult limits, outside pregnancy. The reporting laboratory's own range and flags come first."
         yield Section("Limits", note, head=("What for", "Value"), rows=tuple(rows))
+        yield Section("How it is read", items=tuple(self._reading(spec)))
         looks = [Words(f"A normal result counts for {spec['look_back']}.")]
         looks += [self._when(Words(f"Only {one['to']}"), one) for one in spec.get("shorter", ())]
+        looks += [Words("A normal result never spares a repeat.")] if _is_yes(spec.get("never_suppresses")) else []
         yield Section("How long a result counts", items=tuple(looks))
-        factors = tuple((Words(name), Words(_factor(by, unit))) for name, by in spec["units"].items())
+        factors = [(Words(name), Words(_factor(by, unit))) for name, by in spec["units"].items()]
+        for code, own in (spec.get("units_by_code") or {}).items():
+            factors += [(Words(f"{name} under {_coded(code)}"), Words(_factor(by, unit))) for name, by in own.items()]
         other = "Any other unit" if NUMBER in spec["units"] else "Any other unit, or none,"
         yield Section("Units", f"{other} is shown and never compared.",
-                      head=("Unit", f"In {unit}"), rows=factors)  # fmt: skip
+                      head=("Unit", f"In {unit}"), rows=tuple(factors))  # fmt: skip
         yield Section("What follows", items=(Words(spec["follow_on"]),))
-        yield Section("The specimen", items=tuple(Words(spec[key]) for key in ("specimen", "rule") if key in spec))
+        yield Section("The specimen", items=(Words(spec["specimen"]),) if "specimen" in spec else ())
+        yield from self._settings(spec.get("with") or {})
+
+    def _reading(self, spec: Spec) -> Iterator[Words]:
+        """Which results are taken for this analyte, and what is said of them."""
+        codes = [code for concept in spec["codes"] for code in self._codes_of(concept)]
+        yield from [Words(f"codes: {', '.join(codes)}")] if codes else []
+        yield from [Words(f"never by {_list_of(map(_coded, spec['besides']))}")] if spec.get("besides") else []
+        yield from [Words(f"also by codes kept as {_list_of(spec['roles'])}")] if spec.get("roles") else []
+        for member in spec.get("any_of", ()):
+            given = member if isinstance(member, Mapping) else {"analyte": member}
+            value = self._says.finding(given["analyte"]).led_by("made of")
+            yield replace(value, parts=(self._rule(given["unless"]).led_by("unless"),)) if "unless" in given else value
+        yield from [Words(spec["rule"])] if "rule" in spec else []
+        if spec.get("doubtful_high_if"):
+            yield Words(f"a high value is doubtful, and repeated first, beside: {_list_of(spec['doubtful_high_if'])}")
+        critical = "can" if _is_yes(spec["can_be_critical"]) else "cannot"
+        yield Words(
+            f"{critical} make the card of critical values; number {spec['dangerous_first']} in the order of danger"
+        )
+        yield from [Words("one of the first bloods")] if _is_yes(spec.get("core")) else []
+        yield Words(f"called {spec['low_name']} when low and {spec['high_name']} when high")
+        also = f", and in {spec['also_shown']} with {spec['also_decimals']}" if spec.get("also_shown") else ""
+        yield Words(f"shown in {spec['unit'] or 'numbers'} with decimals: {spec['decimals']}{also}")
+
+    def _codes_of(self, concept: str) -> Iterator[str]:
+        rows = [row for row in self._library.content.codes.rows if row.concept == concept]
+        yield from (f"{SYSTEM_NAMES.get(row.system, row.system)} {row.code}" for row in rows if row.role in USUAL_ROLES)
 
     def _hypothesis(self, spec: Spec) -> Iterator[Section]:
         yield Section("Urgency", items=self._choices(spec["urgency"], URGENCIES))
@@ -167,18 +231,34 @@ class Sections:
             listed = [f"{SYSTEM_NAMES.get(row.system, row.system)} {row.code}" for row in rows] or item["written"]
             return ", ".join(listed) or "in words only"
 
-        rows = tuple((Words(one["text"]), Words(code(one))) for one in spec["orders"])
-        yield Section("What is ordered", "One draft request each.", head=("Order", "Code written"), rows=rows)
+        rows = tuple((Words(one["text"]), Words(code(one)), self._holding(one)) for one in spec["orders"])
+        said = f" In a sentence: {spec['short']}." if spec.get("short") else ""
+        yield Section("What is ordered", f"One draft request each ({spec['kind']}).{said}",
+                      head=("Order", "Code written", "Asked for when missing"), rows=rows)  # fmt: skip
+        yield Section("Pending as well while this is ordered",
+                      items=tuple(Words(self._says.concept(one)) for one in spec["also_pending"]))  # fmt: skip
         yield Section("Not suggested when", f"An order of the last {spec['pending_for']} counts as pending.",
                       self._reasons(spec["not_when"]))  # fmt: skip
 
+    def _holding(self, order: Spec) -> Words:
+        """The values for which a request is made, and when a panel takes the place of single tests."""
+        parts = tuple(self._says.finding(one) for one in order["analytes"])
+        if "panel_when_missing" in order:
+            few = order["panel_when_missing"]
+            return Words(f"in place of single tests, when {few} or more are missing of:", parts=parts)
+        return Words("any of:" if len(parts) > 1 else "", parts=parts) if parts else Words("–")
+
     def _medicines(self, spec: Spec) -> Iterator[Section]:
-        causal = str(spec["causal"]) in ("yes", "True", "true")
+        causal = _is_yes(spec["causal"])
         chronic = " Any duration before the onset counts." if spec["chronic"] else ""
         said = "Yes. " if causal else "It is asked about, not blamed. "
         yield Section("Can it cause twitching", items=(Words(said + spec["mechanism"] + chronic),))
         names = ", ".join(self._says.concept(one) for one in spec["concepts"]) or "no codes"
         yield Section("Recognised by", items=(Words(f"codes: {names}"), Words(f"names: {', '.join(spec['names'])}")))
+        limits = [Words(f"not when text, form or route says: {_list_of(spec['unless'])}")] if spec["unless"] else []
+        if "daily_dose_at_least" in spec:
+            limits.append(Words(f"only from {spec['daily_dose_at_least']} a day; an unknown dose does not count"))
+        yield Section("Counts only", items=tuple(limits))
         yield Section("May alter", items=tuple(self._says.finding(one) for one in spec["affects"]))
         yield Section("Worth checking", items=tuple(self.source(one) for one in spec["check"]))
         yield Section("How strong the evidence is", items=(Words(spec["strength"]),))
@@ -190,6 +270,13 @@ class Sections:
     def _silence(self, spec: Spec) -> Iterator[Section]:
         alone = " It holds only while none of the cards below fires." if spec.get("applies") else ""
         yield Section("Holds when", alone.strip(), (self._rule(spec["when"]),) if spec.get("when") else ())
+        each = ((name, _flat(value)) for name, value in (spec.get("each_card") or {}).items())
+        yield Section("For each card by itself",
+                      items=tuple(Words(f"{name}: {value}".replace("_", " ")) for name, value in each))  # fmt: skip
+        short = tuple(self._when(self.source(one["is"]), one) for one in spec.get("short_form", ()))
+        yield Section("The short card instead", items=short)
+        setting = [spec["silenced_by"]] if spec.get("silenced_by") else []
+        yield Section("A site may ask for silence instead", items=tuple(Words(f"with {one}") for one in setting))
         yield Section("Cards that appear in spite of it", items=tuple(self.source(one) for one in spec["lets_through"]))
 
     def _recheck(self, spec: Spec) -> Iterator[Section]:
@@ -198,11 +285,22 @@ class Sections:
         times += [Words(f"after a further normal examination {_interval(spec['then'])}")] if "then" in spec else []
         if "ends_after" in spec:
             times.append(Words(f"not again once the twitching is older than {spec['ends_after']}"))
+        times += [Words(f"so often without a change: {spec['times']}")] if "times" in spec else []
         yield Section("When", items=(*times, Words(f"It says: {spec['sentence']}")))
 
     def _gate(self, spec: Spec) -> Iterator[Section]:
         yield Section("The rule", items=tuple(Words(one) for one in spec["rule"]))
         yield Section("Codes", items=tuple(Words(self._says.concept(one)) for one in spec["concepts"]))
+        yield Section("Words", items=(
+            Words(f"beginning with: {_list_of(spec['stems'])}"),
+            Words(f"beginning with: {_list_of(spec['moving'])}, at most {spec['beside']} words away from a word for a "
+                  f"part of the body: {_list_of(spec['body'])}"),
+            Words(f"not where the text says: {_list_of(spec['blocked'])}"),
+        ))  # fmt: skip
+        yield Section("How long it counts", items=(
+            Words(f"a finding of the last {spec['observed_within']}"),
+            Words(f"stale when nothing is newer than {spec['stale_after']}"),
+        ))  # fmt: skip
 
     def _reference(self, spec: Spec) -> Iterator[Section]:
         yield Section("Kind", items=(Words(spec["kind"]),))
@@ -245,6 +343,20 @@ _RULES: Mapping[kinds.Kind, Callable[[Sections, Spec], Iterator[Section]]] = {
     kinds.CAUTION: Sections._caution, kinds.SILENCE: Sections._silence, kinds.RECHECK: Sections._recheck,
     kinds.GATE: Sections._gate, kinds.REFERENCE: Sections._reference,
 }  # fmt: skip
+
+
+def _is_yes(value: Any) -> bool:
+    return str(value) in ("yes", "True", "true")
+
+
+def _list_of(words: Iterable[Any]) -> str:
+    return ", ".join(map(str, words))
+
+
+def _coded(text: str) -> str:
+    """A code of the content, ``loinc 2900-9 Pyridoxine …``, as readers know it."""
+    system, code, *words = text.split(" ", 2)
+    return " ".join([SYSTEM_NAMES.get(system, system), code, *(f"({one})" for one in words)])
 
 
 def _bounds(spec: Spec, unit: str) -> str:

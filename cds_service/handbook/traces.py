@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from cds_service.handbook import library as kinds
+from cds_service.handbook.bundled import COVERAGE, Difference, in_one_line
 from cds_service.handbook.library import Entry, Library
 from cds_service.knowledge.files import folder, read_yaml
 
@@ -43,29 +44,45 @@ class Trace:
 
 
 class Traces:
-    """The table, made from the content and the invented patients alone."""
+    """The table, made from the content and the invented patients alone.
 
-    HEAD = ("statement", "priority", "words", "content", "file", "cards", "worked examples", "tests", "reason")
+    Our tests run with the bundled content. Of another content a trace names them only where the statement, its carrier
+    and all that this rests on are the bundled ones; ``difference`` tells which are."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, difference: Difference = Difference()) -> None:
         self._library = library
         self._content = library.content
+        self._difference = difference
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """What the columns are called."""
+        tests = "tests of the bundled content" if self._difference else "tests"
+        return ("statement", "priority", "words", "content", "file", "cards", "worked examples", tests, "reason")
 
     @cached_property
     def rows(self) -> tuple[Trace, ...]:
-        table = self._content.folder / "seed-coverage.csv"
+        table = self._content.folder / COVERAGE
         if not table.exists():  # a site's own content need not trace our seed articles
             return ()
         with table.open(encoding="utf-8", newline="") as lines:
             return tuple(trace for row in csv.DictReader(lines) for trace in self._of(row))
 
     def lines(self) -> Iterator[tuple[str, ...]]:
-        """The same as lines of a CSV file, below HEAD."""
+        """The same as lines of a CSV file, below its head."""
         for t in self.rows:
             yield (t.statement, t.priority, t.words, t.content, t.file, " ".join(t.cards), "; ".join(t.examples),
                    " ".join(t.tests), t.reason)  # fmt: skip
 
     def _of(self, row: Mapping[str, str]) -> Iterator[Trace]:
+        ours = not self._difference or in_one_line(row) in self._difference.statements
+        for trace in self._as_bundled(row):
+            yield trace if ours and not self._marked(trace) else replace(trace, tests=())
+
+    def _marked(self, trace: Trace) -> bool:
+        return trace.entry in self._difference.marks if trace.entry else bool(self._difference.of_file(trace.file))
+
+    def _as_bundled(self, row: Mapping[str, str]) -> Iterator[Trace]:
         said = (row["row"], row["priority"], row["statement"])
         if not row["carried_by"]:
             yield Trace(*said, reason=row["reason"])
@@ -109,7 +126,7 @@ class Traces:
         if entry.kind is kinds.CARD:
             return (entry.id,)
         if entry.kind is kinds.MEDICINES:
-            return self._reached(self._findings_of_class(entry.spec))
+            return self._reached(self._library.findings_of_class(entry.spec))
         if entry.kind is kinds.CAUTION:
             return self._reached(set(entry.spec["about"]))
         if entry.kind is kinds.SILENCE:
@@ -117,15 +134,6 @@ class Traces:
         if entry.kind is kinds.RECHECK:
             return tuple(name for name, spec in self._content.cards.items() if _DATE in str(spec))
         return self._reached({entry.id})
-
-    def _findings_of_class(self, spec: Spec) -> set[str]:
-        """Findings that ask for a class by its concepts, or for any medicine that can cause twitching."""
-        wanted = {str(spec["id"]), f"class:{spec['id']}", *spec["concepts"]}
-        found = {name for name, own in self._content.findings.items() if wanted & set(_texts(own))}
-        causal = str(spec["causal"]) in ("yes", "True", "true")
-        general = {n for n, own in self._content.findings.items() if own.get("compute") == "medicine_before_onset"
-                   and "classes" not in (own.get("with") or {})}  # fmt: skip
-        return found | (general if causal else set())
 
     def _reached(self, names: set[str]) -> tuple[str, ...]:
         """The nearest cards whose rules speak of these names: directly, or through findings and causes in between."""
@@ -149,19 +157,6 @@ class Traces:
         """What each invented patient shows, by the name of the page."""
         pages = sorted((folder("fixtures") / "records").glob("*.yaml"))
         return {page.stem: frozenset(map(str, read_yaml(page).get("shows", ()))) for page in pages}
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in the rule of a finding, its examples and claims left out."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            if key not in ("id", "examples", "why", "words"):
-                yield from _texts(inner)
-    elif isinstance(value, Iterable):
-        for inner in value:
-            yield from _texts(inner)
 
 
 def _answered(value: Any) -> Iterator[str]:

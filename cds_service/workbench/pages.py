@@ -283,21 +283,24 @@ def questionnaire_resource() -> Response:
 @workbench.get("/workbench/content")
 def content() -> str:
     """All of the content, and a search over it."""
-    library, kinds = handbook().library, [kind.name for kind in KINDS]
+    library, kinds, own = handbook().library, [kind.name for kind in KINDS], handbook().difference
     text, kind = request.args.get("text", "")[:200], request.args.get("kind", "")
     listed = library.search(text, kind if kind in kinds else "")
-    return render_template("content.html", entries=listed, count=len(library), text=text, kind=kind, kinds=kinds)
+    asked = {"text": text, "kind": kind, "kinds": kinds}
+    return render_template("content.html", entries=listed, count=len(library), own=own, **asked)
 
 
 @workbench.get("/workbench/content/<rule>")
 def one_rule(rule: str) -> str:
     """One rule as the handbook says it, with the patients who show it."""
-    entry = handbook().library.get(rule)
+    book = handbook()
+    entry = book.library.get(rule)
     if entry is None:
         raise NotFound
     patients = [story for story in stories().values() if rule in story.cards]
-    body = handbook().body(entry, lambda name: url_for(".one_rule", rule=name))
-    return render_template("rule.html", e=entry, body=body, patients=patients)
+    body = book.body(entry, lambda name: url_for(".one_rule", rule=name))
+    shown = {"mark": book.mark(entry), "own": book.difference, "patients": patients}
+    return render_template("rule.html", e=entry, body=body, **shown)
 
 
 @workbench.get("/workbench/feedback")

@@ -7,6 +7,9 @@ import io
 import json
 import posixpath
 import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -16,7 +19,6 @@ from markupsafe import escape
 from cds_service.handbook.addresses import page_of_attributes, page_of_card
 from cds_service.handbook.pages import Handbook, Page
 from cds_service.handbook.plainly import _FURTHER, Vocabulary
-from cds_service.handbook.traces import Traces
 from cds_service.knowledge.load import Content
 from cds_service.knowledge.schemas import OBSERVER_FIELDS
 from tests.conformance.test_table import functions_in
@@ -55,6 +57,46 @@ def test_every_entry_of_the_content_has_a_page_that_says_it(book: Handbook, writ
             assert said(book.library[claim["source"]].title) in words, entry.id
         for example in entry.spec.get("examples", ()):
             assert said(example.get("name", "")) in words, entry.id
+
+
+def parts(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The place of everything that is written in an entry, its examples and claims left out."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        if key not in ("examples", "why") and one not in (None, False, "", "no", [], {}):
+            yield (*place, key)
+            yield from parts(one, (*place, key))
+
+
+def without(value: Any, place: tuple[Any, ...]) -> Any:
+    """A copy in which what stands at a place is missing."""
+    key, *rest = place
+    if isinstance(value, list):
+        return value[:key] + ([without(value[key], tuple(rest))] if rest else []) + value[key + 1 :]
+    left = {name: one for name, one in value.items() if name != key}
+    return left | ({key: without(value[key], tuple(rest))} if rest else {})
+
+
+IN_THE_HEADING = {
+    "id", "title", "name", "text", "purpose", "misuse", "status", "author", "reviewed_by", "next_review", "url",
+}  # fmt: skip
+
+
+def test_whatever_a_rule_says_is_said_on_its_page(book: Handbook) -> None:
+    """What is taken out of an entry, field by field, is missing on its page, or the page cannot be made without it."""
+    seen, unsaid = set(), set()
+    for entry in book.library.values():
+        whole = book._sections.of(entry)
+        for place in parts(dict(entry.spec)):
+            form = (entry.kind.name, *("*" if isinstance(one, int) else one for one in place))
+            if form in seen or place[0] in IN_THE_HEADING:
+                continue
+            seen.add(form)
+            with suppress(KeyError, IndexError, AttributeError, TypeError, ValueError, RuntimeError):
+                if book._sections.of(replace(entry, spec=without(dict(entry.spec), place))) == whole:
+                    unsaid.add(form)
+    assert unsaid == {("laboratory limits", "compute")}  # the name of a function, which `rule` says in words
+    assert len(seen) > 500
 
 
 def test_no_heading_stands_over_nothing_and_none_stands_twice(book: Handbook, written: dict[str, Page]) -> None:
@@ -192,6 +234,6 @@ def test_a_statement_leads_to_the_nearest_cards_also_through_findings_and_causes
 
 def test_the_tables_can_be_read_by_machines(book: Handbook, written: dict[str, Page]) -> None:
     traces = list(csv.reader(io.StringIO(written["traceability.csv"].body.decode())))
-    assert tuple(traces[0]) == Traces.HEAD and len(traces) == len(book._traces.rows) + 1
+    assert tuple(traces[0]) == book._traces.head and len(traces) == len(book._traces.rows) + 1
     conflicts = list(csv.DictReader(io.StringIO(written["contradictions.csv"].body.decode())))
     assert len(conflicts) == 18 and all(row["decided"] and row["because"] for row in conflicts)
