@@ -22,7 +22,8 @@ log = logging.getLogger("cds_service")
 
 RETRY_AFTER_SECONDS = 5
 LONGEST_SUBJECT = 1024
-_OPEN = ("health", "book")
+# What tells of no patient, and is read by people and programs that have no token: figures, content, how to call us.
+_OPEN = ("health", "book", "reference", "history_form")
 
 Authenticator = Callable[[Request], Caller]
 """Who sent a request. Raises UnauthenticatedError when that is not known."""
@@ -95,8 +96,7 @@ def register_authentication(app: Flask, authenticator: Authenticator) -> None:
     """Ask who calls before anything else is done for the request: also before an address is said to exist."""
 
     def know_the_caller() -> None:
-        # Browsers ask with OPTIONS first and send no token with it; health, metrics and the book of rules tell of no
-        # patient, and a clinician who follows the link of a card has no token either.
+        # Browsers ask with OPTIONS first and send no token with it; who follows the link of a card has none either.
         open_to_all = request.method == "OPTIONS" or request.blueprint in _OPEN
         g.caller = ANYBODY if open_to_all else authenticator(request)
         if not open_to_all:

@@ -14,6 +14,7 @@ from flask import Blueprint, Response, render_template
 from markupsafe import Markup, escape
 
 from cds_service.knowledge.files import folder, read_yaml
+from cds_service.web.kept import kept
 
 reference = Blueprint("reference", __name__, template_folder="templates")
 Spec = Mapping[str, Any]
@@ -30,14 +31,15 @@ _LIMITS = {
 @reference.get("/openapi.yaml")
 def description() -> Response:
     """The description itself, for programs."""
-    return Response(_file().read_bytes(), content_type="application/yaml")
+    return kept("openapi.yaml", lambda: ("application/yaml", _file().read_bytes()))
 
 
 @reference.get("/docs")
 def page() -> Response:
     """The same for readers."""
-    html, policy = _written()
-    return Response(html, headers={"Content-Security-Policy": policy})
+    answer = kept("docs", lambda: ("text/html; charset=utf-8", _written().encode()))
+    answer.headers["Content-Security-Policy"] = _policy()
+    return answer
 
 
 def _file() -> Path:
@@ -45,13 +47,20 @@ def _file() -> Path:
 
 
 @cache
-def _written() -> tuple[str, str]:
-    """The page and what it may load: its own style and nothing else. Written when somebody first asks."""
-    style = (Path(__file__).parent / "templates" / "reference.css").read_text(encoding="utf-8")
+def _style() -> str:
+    return (Path(__file__).parent / "templates" / "reference.css").read_text(encoding="utf-8")
+
+
+def _written() -> str:
     spec = read_yaml(_file())
-    html = render_template("reference.html", spec=spec, style=Markup(style), said=_said(spec))  # noqa: S704 - our file
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return html, (
+    return render_template("reference.html", spec=spec, style=Markup(_style()), said=_said(spec))  # noqa: S704 - our file
+
+
+@cache
+def _policy() -> str:
+    """What the page may load: its own style and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    return (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )

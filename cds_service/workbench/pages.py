@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
+import orjson
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from jinja2 import TemplateError
 from werkzeug.exceptions import NotFound
@@ -22,6 +23,7 @@ from cds_service.web.body import read_body
 from cds_service.web.book import handbook
 from cds_service.web.discovery import SERVICE
 from cds_service.web.hooks import assess_call
+from cds_service.web.kept import kept
 from cds_service.web.state import state
 from cds_service.web.trial import day_of
 from cds_service.workbench import words
@@ -272,9 +274,12 @@ history_form = Blueprint("history_form", __name__)
 def questionnaire_resource() -> Response:
     """The form as a FHIR R4 Questionnaire; also served where the workbench is off."""
     here = state()
-    answer = json_response(questionnaire(history_of(here.settings.content), here.knowledge, here.settings.public_url))
-    answer.mimetype = "application/fhir+json"
-    return answer
+
+    def made() -> tuple[str, bytes]:
+        form = questionnaire(history_of(here.settings.content), here.knowledge, here.settings.public_url)
+        return "application/fhir+json", orjson.dumps(form)
+
+    return kept("Questionnaire", made)
 
 
 # ---------------------------------------------------------------- content and feedback

@@ -16,11 +16,13 @@ import click
 import pytest
 from click.testing import CliRunner
 from packaging.requirements import Requirement
+from prometheus_client import Counter, Gauge, Histogram
 
 from cds_service import errors
 from cds_service.__main__ import main
 from cds_service.network.connection import Reason as Unanswered
 from cds_service.settings import SETTINGS
+from cds_service.web import metrics
 from cds_service.web.caller import Reason as Unauthenticated
 from tests.conftest import ROOT
 from tests.served import Served
@@ -235,6 +237,14 @@ def is_quoted(words: str) -> bool:
     return any(quote in words or any(piece in quote for piece in pieces) for quote in quoted())
 
 
+def test_each_row_on_troubles_has_a_cause_and_a_cure() -> None:
+    tables = text(DOCS / "troubleshooting.md").partition("## Error classes")[0]
+    lines = [line.strip("| ") for line in tables.splitlines() if line.startswith("| ")]
+    rows = [[cell.strip() for cell in line.split(" | ")] for line in lines]
+    assert len(rows) > 80
+    assert [row for row in rows if len(row) != 3 or not all(row)] == []
+
+
 def test_every_class_of_error_and_every_reason_is_named() -> None:
     classes = {
         node.name
@@ -258,6 +268,16 @@ def test_settings_in_the_documents_exist_and_every_setting_is_explained() -> Non
     known = {setting.name for setting in SETTINGS}
     assert written - known - {"CDS_SETTINGS"} == set()
     assert known - written == set()
+
+
+def test_every_metric_in_the_documents_exists() -> None:
+    """An alert on a figure that nobody counts never fires."""
+    figure = r"`(cds_[a-z_]+?)(?:_bucket|_sum|_count)?(?:\{[^`]*)?`"
+    written = {found for page in PAGES for found in re.findall(figure, text(page))}
+    counted = [m for m in vars(metrics).values() if isinstance(m, Counter | Gauge | Histogram)]
+    known = {m._name + ("_total" if isinstance(m, Counter) else "") for m in counted}
+    assert len(written & known) > 8
+    assert written - known == set()
 
 
 def test_the_lock_holds_every_dependency_in_a_version_that_is_allowed_and_with_hashes() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -14,6 +19,9 @@ from flask.testing import FlaskClient
 
 from cds_service import fhir
 from cds_service.__main__ import main
+from cds_service.errors import RequestError
+from cds_service.web.kept import AT_ONCE, Shelf
+from cds_service.workbench import register_workbench
 from tests.conftest import FIXTURES
 from tests.network.applications import by_token
 from tests.workbench.conftest import application
@@ -52,9 +60,82 @@ def test_what_is_not_there_is_404_and_not_kept(client: FlaskClient, path: str) -
     assert answer.get_json()["resourceType"] == "OperationOutcome"
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("*/*", "application/json"),
+        ("application/json, text/html;q=0.5", "application/json"),
+        ("", "application/json"),
+    ],
+)
+def test_a_person_who_finds_no_page_gets_one_that_leads_back(client: FlaskClient, accept: str, kind: str) -> None:
+    answer = client.get("/handbook/cards/<b>TW99", headers={"Accept": accept} if accept else {})
+    assert (answer.status_code, answer.content_type, answer.headers["Cache-Control"]) == (404, kind, "no-store")
+    if kind.startswith("text"):
+        words = answer.get_data(as_text=True)
+        assert "<h1>Not here</h1>" in words and 'href="../index.html"' in words and "TW99" not in words
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_a_page_is_packed_for_who_takes_that_and_each_form_is_asked_for_again_by_its_name(client: FlaskClient) -> None:
+    path = "/handbook/differential.html"
+    plain = client.get(path, headers={"Accept-Encoding": "identity"})
+    packed = client.get(path, headers={"Accept-Encoding": "gzip, br"})
+    assert "Content-Encoding" not in plain.headers and packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.data) == plain.data and 4 * len(packed.data) < len(plain.data)
+    assert "Accept-Encoding" in plain.headers["Vary"] and plain.headers["ETag"] != packed.headers["ETag"]
+    for answer, encoding in ((plain, "identity"), (packed, "gzip")):
+        given = {"If-None-Match": answer.headers["ETag"], "Accept-Encoding": encoding}
+        again = client.get(path, headers=given)
+        assert (again.status_code, again.data) == (304, b"")
+
+
+def test_what_many_ask_for_at_once_is_made_once() -> None:
+    made, begun, go_on = [], Event(), Event()
+
+    def make() -> tuple[str, bytes]:
+        made.append("page")
+        begun.set()
+        assert go_on.wait(20)
+        return "text/plain", b"x"
+
+    shelf, most = Shelf(), range(AT_ONCE - 1)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        first = pool.submit(shelf.get, "page", make)
+        assert begun.wait(20)
+        others = [pool.submit(shelf.get, "page", make) for _ in most]
+        wait_until(lambda: not shelf._room._value)
+        # No thread beyond these waits: hooks and health need them.
+        for name in ("page", "another"):
+            with pytest.raises(RequestError) as refused:
+                shelf.get(name, make)
+            assert refused.value.status == 503
+        go_on.set()
+        assert {id(one.result(20)) for one in (first, *others)} == {id(shelf.get("page", make))}
+    assert made == ["page"] and shelf._making == {}
+
+
+def test_names_that_anybody_can_invent_are_not_kept() -> None:
+    shelf = Shelf()
+    for number in range(AT_ONCE + 1):
+        assert shelf.get(f"handbook/{number}", lambda: None) is None
+    assert (shelf._kept, shelf._making) == ({}, {})
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def test_nobody_has_to_be_known_to_read_it_and_nobody_can_write(tmp_path: Path) -> None:
-    client = by_token(tmp_path).test_client()
-    for path in ("/handbook/index.html", "/fhir/metadata", "/fhir/Library/muscle-twitching"):
+    app = by_token(tmp_path)
+    register_workbench(app, False)
+    client = app.test_client()
+    for path in ("/handbook/index.html", "/fhir/metadata", "/fhir/Library/muscle-twitching", "/docs", "/openapi.yaml",
+                 "/Questionnaire/twitch-history"):  # fmt: skip
         assert client.get(path).status_code == 200
         assert client.post(path).status_code == 401
     assert client.get("/cds-services").status_code == 401
