@@ -58,8 +58,8 @@ class Handbook:
         return self._made(path) if path in self._paths else None
 
     def not_here(self, path: str) -> Page:
-        """What a reader sees at a path without a page. The path gives the way back and is not repeated."""
-        return self._html("not-here.html", path)
+        """What a reader sees at a path without a page. It gives the way back, up to a depth that pages have, no more."""
+        return self._html("not-here.html", "/" * min(path.count("/"), 4))
 
     def files(self) -> Iterator[tuple[str, Page]]:
         """Every file with its path, for a folder. The same content gives the same bytes."""

@@ -252,7 +252,7 @@ PAGES = [
     ("/workbench/content?text=potassium", "table", ""),
     ("/workbench/content/TW14", "table", ""),
     ("/handbook/cards/TW14.html", "h1", ""),
-    ("/handbook/differential.html", "svg.map", ""),
+    ("/handbook/differential.html", "svg.map:visible", ""),
     ("/workbench/feedback", "h1", ""),
     ("/workbench/patients/nobody", "h1", ""),
     ("/docs", "h1", ""),

@@ -28,7 +28,7 @@ from tests.conftest import ROOT
 from tests.served import Served
 
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), ROOT / "fixtures" / "README.md"])
 RUN_HERE = ("quick-start.md", "batch.md")
 BY_HAND = re.compile(r"[Ll]ast run by hand: \d{4}-\d\d-\d\d")
 

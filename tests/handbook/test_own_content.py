@@ -93,7 +93,7 @@ def test_a_page_that_is_as_in_the_bundled_content_has_no_mark_but_the_notice(boo
 
 def test_the_front_page_names_the_files_and_entries_that_differ(book: Handbook) -> None:
     words = page(book, "index.html")
-    assert "differ from the content 0.1.0 that comes along" in words
+    assert "differ from the content {book.difference.version} that comes along" in words
     changed = "analytes.yaml</code>, <code>catalogue/TW14-thyroid-function.yaml"
     files = {"changed": changed, "added": "findings/own.yaml", "missing": "cautions.yaml"}
     assert not [name for name, file in files.items() if f"<li>{name}: <code>{file}</code>" not in words]
