@@ -58,7 +58,7 @@ class Handbook:
         return self._made(path) if path in self._paths else None
 
     def not_here(self, path: str) -> Page:
-        """What a reader sees at a path without a page. It gives the way back, up to a depth that pages have, no more."""
+        """What a reader sees at a path without a page, with the way back from a depth that pages have."""
         return self._html("not-here.html", "/" * min(path.count("/"), 4))
 
     def files(self) -> Iterator[tuple[str, Page]]:
