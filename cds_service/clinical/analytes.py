@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cds_service import units
 from cds_service.clinical.chart import USUAL_ROLES, Quantity, Result
 from cds_service.clinical.findings import Evidence, Finding
 from cds_service.clinical.formula import Formula, holds
-from cds_service.clinical.presence import Presence
+from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.words import fold
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Analyte:
         return f"{text} ({units.rounded(back, self.also_decimals)} {self.also_shown})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LabValue:
     """One readable result of an analyte."""
 
@@ -127,10 +128,11 @@ class LabValue:
     low: float | None = None  # the reporting laboratory's own range, in the canonical unit
     high: float | None = None
 
-    @property
+    @cached_property
     def evidence(self) -> Evidence:
         doubt = "; sample noted as haemolysed: repeat at once" if self.doubtful else ""
-        return replace(Evidence.of(self.result), title=self.analyte.name, value=self.analyte.shown(self.value) + doubt)
+        result = self.result
+        return Evidence(result.reference, self.analyte.name, result.when, self.analyte.shown(self.value) + doubt)
 
     @property
     def doubtful(self) -> bool:
@@ -355,8 +357,8 @@ def value_judge(analyte: Analyte) -> Callable[[Case], Finding]:
     def judge(case: Case) -> Finding:
         lab = newest_value(analyte, case)
         if lab is None or not _current(lab, analyte, case):
-            return Finding(analyte.id, Presence.UNKNOWN, against=(lab.evidence,) if lab else ())
-        return Finding(analyte.id, Presence.PRESENT, (lab.evidence,), value=lab.value)
+            return Finding(analyte.id, UNKNOWN, against=(lab.evidence,) if lab else ())
+        return Finding(analyte.id, PRESENT, (lab.evidence,), value=lab.value)
 
     return judge
 
@@ -377,10 +379,10 @@ def side_judge(analyte: Analyte, side: str) -> Callable[[Case], Finding]:
     def judge(case: Case) -> Finding:
         lab, where = case.bands.get(analyte.id, (None, ""))
         if lab is None:
-            return Finding(name, Presence.UNKNOWN)
+            return Finding(name, UNKNOWN)
         beyond = where in (side, f"critical_{side}")
         if (beyond and side == "high" and lab.doubtful) or (not beyond and may_lie_beyond(lab, side)):
-            return Finding(name, Presence.UNKNOWN, against=(lab.evidence,))
+            return Finding(name, UNKNOWN, against=(lab.evidence,))
         return Finding(name, Presence.of(beyond), (lab.evidence,), value=lab.value)
 
     return judge
@@ -395,9 +397,9 @@ def valid_judge(analyte: Analyte) -> Callable[[Case], Finding]:
             return _any_valid(name, analyte, case)
         lab = newest_value(analyte, case)
         if lab is not None and still_counts(lab, case):
-            return Finding(name, Presence.PRESENT, (lab.evidence,))
+            return Finding(name, PRESENT, (lab.evidence,))
         known = "labs" in case.chart.complete or lab is not None
-        return Finding(name, Presence.ABSENT if known else Presence.UNKNOWN, against=(lab.evidence,) if lab else ())
+        return Finding(name, ABSENT if known else UNKNOWN, against=(lab.evidence,) if lab else ())
 
     return judge
 
@@ -407,11 +409,11 @@ def _any_valid(name: str, analyte: Analyte, case: Case) -> Finding:
     for member, unless in analyte.any_of:
         part = case[f"valid_{member}"]
         if part.present and (unless is None or not unless(case).present):
-            return Finding(name, Presence.PRESENT, part.evidence)
+            return Finding(name, PRESENT, part.evidence)
         parts.append(part)
-    unknown = all(part.presence is Presence.UNKNOWN for part in parts)
+    unknown = all(part.presence is UNKNOWN for part in parts)
     against = tuple(e for part in parts for e in part.evidence + part.against)
-    return Finding(name, Presence.UNKNOWN if unknown else Presence.ABSENT, against=against)
+    return Finding(name, UNKNOWN if unknown else ABSENT, against=against)
 
 
 def window(analyte: Analyte, case: Case) -> int:

@@ -14,7 +14,7 @@ from cds_service.clinical.chart import Chart, DataGap
 from cds_service.clinical.differential import Weighed, in_play_for, weigh, weighings
 from cds_service.clinical.findings import Case, Finding
 from cds_service.clinical.knowledge import CardDefinition, Caution, Knowledge, NoCardRule
-from cds_service.clinical.presence import Presence
+from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.ranking import Circumstances, Shown
 from cds_service.clinical.silence import silence
 from cds_service.clinical.workup import Plan, across_cards, plan
@@ -148,7 +148,7 @@ def reason(
     if not shown:
         return Assessment(case, ladder, (), _silence(held, case), rules)
     on_show = {i for card in shown for i in card.ids}
-    hidden = [c for c, (presence, _) in triggered.items() if presence is Presence.PRESENT and c not in on_show]
+    hidden = [c for c, (presence, _) in triggered.items() if presence is PRESENT and c not in on_show]
     cards = _write(shown, plans, facts, hidden, case)
     unspoken = _unspoken([card for card in GRAVE if held.get(card) == OFF], case)
     return Assessment(case, ladder, cards, "", rules, unspoken)
@@ -166,7 +166,7 @@ def leading_tier(chart: Chart, today: date, knowledge: Knowledge, policy: Policy
 
 
 def _closed(case: Case) -> str:
-    if case["twitch_current"].presence is Presence.ABSENT:
+    if case["twitch_current"].presence is ABSENT:
         return "Muscle twitching was charted, but the newest entry says that it has ended or was ruled out."
     return "No muscle twitching is charted."
 
@@ -187,14 +187,14 @@ def _triggered(case: Case) -> Triggered:
 
 def trigger(card: CardDefinition, case: Case) -> tuple[Presence, str]:
     found = card.when(case).presence
-    if found is not Presence.PRESENT:
+    if found is not PRESENT:
         return found, ""
     return found, next(level for when, level in card.indicator if when is None or when(case).present)
 
 
 def _rules(triggered: Triggered, case: Case) -> tuple[NoCardRule, ...]:
     """The no-card rules that hold; some hold only while nothing they let through fires."""
-    firing = {card for card, (presence, _) in triggered.items() if presence is Presence.PRESENT}
+    firing = {card for card, (presence, _) in triggered.items() if presence is PRESENT}
     return tuple(
         rule
         for rule in case.knowledge.no_card_rules
@@ -209,7 +209,7 @@ def _sift(
     fired: dict[str, str] = {}
     held: dict[str, str] = {}
     for card_id, (presence, indicator) in triggered.items():
-        if presence is not Presence.PRESENT:
+        if presence is not PRESENT:
             continue
         card = case.knowledge.cards[card_id]
         suppressed = next((r for r in card.suppressed_when if r.when(case).present), None)
@@ -306,7 +306,7 @@ def open_asks(definitions: Iterable[CardDefinition], case: Case) -> Iterator[str
     """Ids of the findings that the cards ask for and the chart leaves unknown, in the order of the cards."""
     asked = (a for d in definitions for a in d.asks if a.when is None or a.when(case).present)
     for name in dict.fromkeys(a.finding for a in asked):
-        if case[name].presence is Presence.UNKNOWN:
+        if case[name].presence is UNKNOWN:
             yield name
 
 
@@ -318,7 +318,7 @@ def _rung(
     shown: tuple[Shown, ...],
 ) -> Rung:
     presence, indicator = triggered
-    if presence is not Presence.PRESENT:
+    if presence is not PRESENT:
         return Rung(card, presence)
     if card.id in held:
         return Rung(card, presence, indicator, f"held back: {held[card.id]}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cds_service.clinical.findings import Evidence, Finding
 from cds_service.clinical.knowledge import Hypothesis, Knowledge, Term
-from cds_service.clinical.presence import Presence
+from cds_service.clinical.presence import UNKNOWN
 
 if TYPE_CHECKING:
     from cds_service.clinical.findings import Case
@@ -100,7 +100,7 @@ def _points(terms: Iterable[Term], case: Case) -> tuple[tuple[Point, ...], tuple
         title = title_of(term, finding, case)
         if finding.present:
             points.append(Point(title, finding.evidence[:2], term.negative))
-        elif finding.presence is Presence.UNKNOWN and len(term.names) == 1:
+        elif finding.presence is UNKNOWN and len(term.names) == 1:
             missing.append(title)
     return tuple(points), tuple(missing)
 

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from cds_service.clinical.chart import Chart, Entry, Medicine, Quantity, Site
-from cds_service.clinical.presence import Presence
+from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.spans import Span
 from cds_service.clinical.words import Heard
 
@@ -23,8 +23,7 @@ ACUTE_DAYS_IN_ENCOUNTER = 7
 CHRONIC_GAP_DAYS = 14  # a lasting sign is not gone because one look the week after missed it
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """Why a finding is what it is: the resource, its words, its date and its value."""
 
     reference: str
@@ -37,8 +36,7 @@ class Evidence:
         return cls(entry.reference, entry.title, entry.when, value)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """The verdict on one patient."""
 
     id: str
@@ -51,7 +49,7 @@ class Finding:
 
     @property
     def present(self) -> bool:
-        return self.presence is Presence.PRESENT
+        return self.presence is PRESENT
 
     @property
     def newest(self) -> Span | None:
@@ -125,7 +123,9 @@ class Case:
             if self[finding] is not was:  # not any(): this is looked at for every question of every chart
                 differs = True
                 break
-        given = ask(self) if differs else known
+        if not differs:
+            return known
+        given = ask(self)
         return known if given == known else given
 
     def listen(self, silence: Silence) -> Case:
@@ -194,7 +194,7 @@ def settle(
     """
     present, absent = list(present), list(absent)
     if not present and not absent:  # as nearly every finding of nearly every chart
-        return Finding(finding, Presence.UNKNOWN)
+        return Finding(finding, UNKNOWN)
     shown, aged = _sort_out(present, lambda s: _shows(s, window, case))
     denied, _ = _sort_out(absent, lambda s: _denies(s, window, case))
     every_denial = _evidence(absent)
@@ -204,7 +204,7 @@ def settle(
         newest_first = sorted(shown, key=_recency, reverse=True)
         return Finding(
             finding,
-            Presence.PRESENT,
+            PRESENT,
             _evidence(newest_first),
             _evidence(aged),
             every_denial,
@@ -212,8 +212,8 @@ def settle(
         )
     if denied:
         newest_first = sorted(denied, key=_recency, reverse=True)
-        return Finding(finding, Presence.ABSENT, _evidence(newest_first), _evidence(aged), every_denial)
-    return Finding(finding, Presence.UNKNOWN, (), _evidence(aged), every_denial)
+        return Finding(finding, ABSENT, _evidence(newest_first), _evidence(aged), every_denial)
+    return Finding(finding, UNKNOWN, (), _evidence(aged), every_denial)
 
 
 def _sort_out(
@@ -290,21 +290,20 @@ def merged(finding: str, presence: Presence, parts: Iterable[Finding]) -> Findin
     """A finding made of others: it carries the evidence of the parts that decide it."""
     evidence: tuple[Evidence, ...] = ()
     sites: tuple[Site, ...] = ()
-    for part in parts:
-        evidence = _joined(evidence, part.evidence)
-        sites = _joined(sites, part.sites)
+    for part in parts:  # most have nothing to add
+        if part.evidence:
+            evidence = _joined(evidence, part.evidence)
+        if part.sites:
+            sites = _joined(sites, part.sites)
     return Finding(finding, presence, evidence, sites=sites)
 
 
 def _joined(some: tuple[Item, ...], others: tuple[Item, ...]) -> tuple[Item, ...]:
-    """Each once, in their order. Most parts have nothing to add."""
-    if not others or some is others:
+    """Each once, in their order."""
+    if some is others:
         return some
     return tuple(dict.fromkeys(some + others)) if some else others
 
 
 def renamed(finding: Finding, new_id: str) -> Finding:
-    # Not dataclasses.replace: this is done for every finding of every chart.
-    return Finding(
-        new_id, finding.presence, finding.evidence, finding.against, finding.denied, finding.value, finding.sites
-    )
+    return Finding(new_id, *finding[1:])

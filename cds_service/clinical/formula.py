@@ -9,7 +9,7 @@ from cds_service.clinical import presence as logic
 from cds_service.clinical.chart import Quantity
 from cds_service.clinical.findings import Evidence, Finding, merged
 from cds_service.clinical.observe import HEADS, compile_observer
-from cds_service.clinical.presence import Presence
+from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.spans import days_of
 from cds_service.units import split
 
@@ -62,11 +62,11 @@ def _all(specs: Sequence[Spec]) -> Formula:
         found = []
         for part in parts:
             finding = part(case)
-            if finding.presence is Presence.ABSENT:
-                return merged("", Presence.ABSENT, [finding])
+            if finding.presence is ABSENT:
+                return merged("", ABSENT, [finding])
             found.append(finding)
         verdict = logic.all_of(f.presence for f in found)
-        return merged("", verdict, found if verdict is Presence.PRESENT else [])
+        return merged("", verdict, found if verdict is PRESENT else [])
 
     return judge
 
@@ -128,7 +128,7 @@ def _compare(word: str, spec: Mapping[str, Any], inclusive: bool) -> Formula:
     def judge(case: Case) -> Finding:
         finding = case[name]
         verdict = Presence.of(holds(finding.value, word, limit, inclusive))
-        return Finding("", verdict, finding.evidence if verdict is not Presence.UNKNOWN else (), value=finding.value)
+        return Finding("", verdict, finding.evidence if verdict is not UNKNOWN else (), value=finding.value)
 
     return judge
 
@@ -157,9 +157,9 @@ def _within(spec: Mapping[str, Any]) -> Formula:
         dated = [e for e in finding.evidence if e.when]
         recent = tuple(e for e in dated if e.when and e.when.within(days, case.today))
         if recent:
-            return Finding("", Presence.PRESENT, recent)
+            return Finding("", PRESENT, recent)
         undecided = not dated or any(e.when and e.when.within(days, case.today) is None for e in dated)
-        return Finding("", Presence.UNKNOWN if undecided else Presence.ABSENT, finding.evidence)
+        return Finding("", UNKNOWN if undecided else ABSENT, finding.evidence)
 
     return judge
 
@@ -170,7 +170,7 @@ def _of_codes(spec: Mapping[str, Any]) -> Formula:
     def judge(case: Case) -> Finding:
         statements = list(observer(case))
         evidence: tuple[Evidence, ...] = tuple(statement.evidence for statement in statements)
-        return Finding("", Presence.PRESENT if statements else Presence.UNKNOWN, evidence)
+        return Finding("", PRESENT if statements else UNKNOWN, evidence)
 
     return judge
 

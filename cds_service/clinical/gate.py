@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cds_service.clinical.chart import Answer, Entry, Problem, Quantity, Result, State, Visit
 from cds_service.clinical.findings import Evidence, Finding
-from cds_service.clinical.presence import Presence
+from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.spans import Span
 
 if TYPE_CHECKING:
@@ -92,15 +92,15 @@ def charted_twitching(case: Case) -> Finding:
     says = [entry for entry, there in statements if there]
     denies = [entry for entry, there in statements if not there]
     if not says:
-        presence = Presence.ABSENT if denies else Presence.UNKNOWN
+        presence = ABSENT if denies else UNKNOWN
         return Finding("twitch_current", presence, tuple(map(Evidence.of, denies)))
     standing = any(isinstance(entry, Problem | Visit) for entry in says)
     newest_denial = max((_charted(entry) for entry in denies), default=None)
     newest = max((_charted(entry) for entry in says), default=None)
     if not standing and newest_denial and newest and newest_denial > newest:
-        return Finding("twitch_current", Presence.ABSENT, tuple(map(Evidence.of, denies)))
+        return Finding("twitch_current", ABSENT, tuple(map(Evidence.of, denies)))
     newest_first = sorted(says, key=lambda e: (_charted(e), e.reference), reverse=True)
-    return Finding("twitch_current", Presence.PRESENT, tuple(map(Evidence.of, newest_first)))
+    return Finding("twitch_current", PRESENT, tuple(map(Evidence.of, newest_first)))
 
 
 def _charted(entry: Entry) -> date:
@@ -113,10 +113,10 @@ def ended_twitching(case: Case) -> Finding:
     """The entry was refuted or has ended, and nothing newer says otherwise."""
     current = case["twitch_current"]
     if current.present:
-        return Finding("twitch_refuted", Presence.ABSENT, current.evidence)
-    if current.presence is Presence.ABSENT:
-        return Finding("twitch_refuted", Presence.PRESENT, current.evidence)
-    return Finding("twitch_refuted", Presence.UNKNOWN)
+        return Finding("twitch_refuted", ABSENT, current.evidence)
+    if current.presence is ABSENT:
+        return Finding("twitch_refuted", PRESENT, current.evidence)
+    return Finding("twitch_refuted", UNKNOWN)
 
 
 def stale_twitching(case: Case) -> Finding:
@@ -130,11 +130,11 @@ def stale_twitching(case: Case) -> Finding:
         if span is not None
     ]
     if not current.present or not days:
-        return Finding("stale", Presence.UNKNOWN)
+        return Finding("stale", UNKNOWN)
     if max(span.last for span in days) >= Span.on(case.today).shifted(-gate.stale_after).first:
-        return Finding("stale", Presence.ABSENT, current.evidence)
+        return Finding("stale", ABSENT, current.evidence)
     contact = case["recent_encounter_90d"].presence
-    verdict = {Presence.PRESENT: Presence.ABSENT, Presence.ABSENT: Presence.PRESENT}.get(contact, Presence.UNKNOWN)
+    verdict = {PRESENT: ABSENT, ABSENT: PRESENT}.get(contact, UNKNOWN)
     return Finding("stale", verdict, current.evidence)
 
 
@@ -162,7 +162,7 @@ def days_since_onset(case: Case) -> Finding:
     least = max((span.days_ago(today) for span in charted), default=0)
     if least < 1:
         # A bare entry of today says nothing about when it began.
-        return Finding("duration_days", Presence.UNKNOWN, against=evidence)
+        return Finding("duration_days", UNKNOWN, against=evidence)
     return _duration(least, float("inf"), f"at least {least} days", evidence)
 
 
@@ -170,13 +170,13 @@ _AGO_TOP = {0: 13, 14: 27, 28: 83}
 
 
 def _duration(low: float, high: float, text: str, evidence: tuple[Evidence, ...]) -> Finding:
-    return Finding("duration_days", Presence.PRESENT, evidence, value=Quantity(low, high, "days", text))
+    return Finding("duration_days", PRESENT, evidence, value=Quantity(low, high, "days", text))
 
 
 def onset_stated(case: Case) -> Finding:
     """Whether onset is stated, exactly or as an interval, rather than inferred from charting."""
     value = case["duration_days"].value
     if value is not None and value.high != float("inf"):
-        return Finding("duration_known", Presence.PRESENT, case["duration_days"].evidence)
+        return Finding("duration_known", PRESENT, case["duration_days"].evidence)
     from_form = any(a.item == "onset.ago" and a.number is not None for a in case.chart.all(Answer))
     return Finding("duration_known", Presence.of(from_form), case["duration_days"].evidence)

@@ -16,13 +16,17 @@ class Presence(Enum):
         return cls.PRESENT if truth else cls.ABSENT
 
 
+# Python finds a member of a class like this slowly, and each chart asks for thousands.
+PRESENT, ABSENT, UNKNOWN = Presence.PRESENT, Presence.ABSENT, Presence.UNKNOWN
+
+
 def all_of(parts: Iterable[Presence]) -> Presence:
     """Absent as soon as one part is absent; present only when every part is."""
-    verdict = Presence.PRESENT
+    verdict = PRESENT
     for part in parts:
-        if part is Presence.ABSENT:
+        if part is ABSENT:
             return part
-        if part is Presence.UNKNOWN:
+        if part is UNKNOWN:
             verdict = part
     return verdict
 
@@ -31,28 +35,28 @@ def any_of(parts: Iterable[Presence]) -> Presence:
     """Present as soon as one part is present; absent only when every part is."""
     verdict = None
     for part in parts:
-        if part is Presence.PRESENT:
+        if part is PRESENT:
             return part
-        if part is Presence.UNKNOWN or verdict is None:
+        if part is UNKNOWN or verdict is None:
             verdict = part
-    return verdict or Presence.UNKNOWN
+    return verdict or UNKNOWN
 
 
 def at_least(count: int, parts: Iterable[Presence]) -> Presence:
     """Counts what is present; absent when too few could still be."""
     values = list(parts)
-    present = values.count(Presence.PRESENT)
+    present = values.count(PRESENT)
     if present >= count:
-        return Presence.PRESENT
-    return Presence.ABSENT if present + values.count(Presence.UNKNOWN) < count else Presence.UNKNOWN
+        return PRESENT
+    return ABSENT if present + values.count(UNKNOWN) < count else UNKNOWN
 
 
 def absent(part: Presence) -> Presence:
     """Documented absence; unknown stays unknown."""
-    opposite = {Presence.PRESENT: Presence.ABSENT, Presence.ABSENT: Presence.PRESENT}
-    return opposite.get(part, Presence.UNKNOWN)
+    opposite = {PRESENT: ABSENT, ABSENT: PRESENT}
+    return opposite.get(part, UNKNOWN)
 
 
 def not_present(part: Presence) -> Presence:
     """Not charted: absent or unknown. Decided always, so that a gap never hides a red flag."""
-    return Presence.of(part is not Presence.PRESENT)
+    return Presence.of(part is not PRESENT)

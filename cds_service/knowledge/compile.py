@@ -42,6 +42,7 @@ from cds_service.clinical.knowledge import (
     Term,
 )
 from cds_service.clinical.observe import code_of, compile_observer
+from cds_service.clinical.presence import UNKNOWN
 from cds_service.clinical.spans import days_of
 from cds_service.clinical.words import Blocking, Phrase, fold, tokens
 
@@ -97,7 +98,7 @@ def _observed(spec: Spec) -> Judge:
             for statement, says in _heard(name, case):
                 (present if says else absent).append(statement)
         found = settle(name, present, absent, window, case)
-        if found.presence.value == "unknown" and not present:
+        if found.presence is UNKNOWN and not present:
             for observe in silence:
                 for statement in observe(case):
                     return settle(name, [], [statement], window, case)

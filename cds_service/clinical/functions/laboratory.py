@@ -18,7 +18,7 @@ from cds_service.clinical.chart import Result
 from cds_service.clinical.findings import Evidence, Finding, Judge
 from cds_service.clinical.formula import compile_formula
 from cds_service.clinical.functions.registry import Parameters, named
-from cds_service.clinical.presence import Presence
+from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN
 from cds_service.clinical.spans import days_of
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def critical_results(finding: str, with_: Parameters) -> Judge:
 def _of_values(finding: str, found: dict[str, LabValue], case: Case) -> Finding:
     if found:
         dangerous_first = sorted(found.values(), key=lambda lab: (lab.analyte.danger, lab.analyte.id))
-        return Finding(finding, Presence.PRESENT, tuple(lab.evidence for lab in dangerous_first))
-    return Finding(finding, Presence.ABSENT if "labs" in case.chart.complete else Presence.UNKNOWN)
+        return Finding(finding, PRESENT, tuple(lab.evidence for lab in dangerous_first))
+    return Finding(finding, ABSENT if "labs" in case.chart.complete else UNKNOWN)
 
 
 @named
@@ -62,7 +62,7 @@ def result_after(finding: str, with_: Parameters) -> Judge:
     def judge(case: Case) -> Finding:
         first = newest_value(case.knowledge.analytes[after], case)
         if first is None or first.result.when is None:
-            return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, UNKNOWN)
         found = []
         for analyte in wanted:
             alternatives = [analyte] if isinstance(analyte, str) else analyte
@@ -74,9 +74,9 @@ def result_after(finding: str, with_: Parameters) -> Judge:
             ]
             if not later:
                 complete = "labs" in case.chart.complete
-                return Finding(finding, Presence.ABSENT if complete else Presence.UNKNOWN)
+                return Finding(finding, ABSENT if complete else UNKNOWN)
             found.append(max(later, key=lambda lab: lab.result.reference))
-        return Finding(finding, Presence.PRESENT, tuple(lab.evidence for lab in found))
+        return Finding(finding, PRESENT, tuple(lab.evidence for lab in found))
 
     return judge
 
@@ -92,9 +92,9 @@ def normal_once(finding: str, with_: Parameters) -> Judge:
             newest = [newest_value(case.knowledge.analytes[name], case) for name in group]
             normal = [lab for lab in newest if lab is not None and _normal_since_onset(lab, case)]
             if not normal:
-                return Finding(finding, Presence.UNKNOWN)
+                return Finding(finding, UNKNOWN)
             evidence.append(normal[0].evidence)
-        return Finding(finding, Presence.PRESENT, tuple(evidence))
+        return Finding(finding, PRESENT, tuple(evidence))
 
     return judge
 
@@ -119,8 +119,8 @@ def repeated_results(finding: str, with_: Parameters) -> Judge:
         ]
         days = [lab.result.when for lab in beyond if lab.result.when is not None]
         if days and (max(day.first for day in days) - min(day.last for day in days)).days >= apart:
-            return Finding(finding, Presence.PRESENT, tuple(lab.evidence for lab in beyond))
-        return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, PRESENT, tuple(lab.evidence for lab in beyond))
+        return Finding(finding, UNKNOWN)
 
     return judge
 
@@ -140,13 +140,13 @@ def weight_falls(finding: str, with_: Parameters) -> Judge:
             if kilograms and result.when is not None and result.final:
                 weights.append((result.when, kilograms, result))
         if not weights:
-            return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, UNKNOWN)
         newest = max(weights, key=lambda w: (w[0], w[2].reference))
         for when, kilograms, result in weights:
             since = (newest[0].last - when.last).days
             if 0 < since <= over and newest[1] <= kilograms * (1 - share):
                 evidence = (Evidence.of(newest[2], f"{newest[1]:.1f} kg"), Evidence.of(result, f"{kilograms:.1f} kg"))
-                return Finding(finding, Presence.PRESENT, evidence)
-        return Finding(finding, Presence.UNKNOWN)
+                return Finding(finding, PRESENT, evidence)
+        return Finding(finding, UNKNOWN)
 
     return judge

@@ -8,7 +8,7 @@ from cds_service.clinical.chart import Answer, Medicine
 from cds_service.clinical.findings import Evidence, Finding, Judge
 from cds_service.clinical.functions.registry import Parameters, days_or_none, named
 from cds_service.clinical.observe import taken
-from cds_service.clinical.presence import Presence
+from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN
 from cds_service.clinical.spans import Span, days_of
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ def medicine_before_onset(finding: str, with_: Parameters) -> Judge:
             link = _time_link(medicine, any(c.chronic for c in names), started, case)
             (linked if link else undated if link is None else later).append(medicine)
         if linked:
-            return Finding(finding, Presence.PRESENT, tuple(_evidence(m, case) for m in linked))
+            return Finding(finding, PRESENT, tuple(_evidence(m, case) for m in linked))
         against = tuple(_evidence(m, case) for m in [*undated, *later])
         if undated:
-            return Finding(finding, Presence.UNKNOWN, against=against)
+            return Finding(finding, UNKNOWN, against=against)
         ruled_out = bool(later) or (case["medicines_known"].present and _answered(case, "med.change", "no"))
-        return Finding(finding, Presence.ABSENT if ruled_out else Presence.UNKNOWN, against=against)
+        return Finding(finding, ABSENT if ruled_out else UNKNOWN, against=against)
 
     return judge
 
@@ -97,9 +97,9 @@ def medicines_together(finding: str, with_: Parameters) -> Judge:
                         continue
                     if newer_within is None or _newer_fits(first, second, newer_within, case):
                         found = sorted((first, second), key=lambda m: m.reference)
-                        return Finding(finding, Presence.PRESENT, tuple(_evidence(m, case) for m in found))
+                        return Finding(finding, PRESENT, tuple(_evidence(m, case) for m in found))
         complete = case["medicines_known"].present and "medications" in case.chart.complete
-        return Finding(finding, Presence.ABSENT if complete else Presence.UNKNOWN)
+        return Finding(finding, ABSENT if complete else UNKNOWN)
 
     return judge
 
@@ -124,15 +124,15 @@ def medicine_changed_before_result(finding: str, with_: Parameters) -> Judge:
     def judge(case: Case) -> Finding:
         drawn = case[analyte].newest
         if drawn is None:
-            return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, UNKNOWN)
         changed = [
             medicine
             for medicine in _current(case, concepts)
             if any(_just_before(span, drawn, days) for span in (medicine.when, medicine.last_change))
         ]
         if changed:
-            return Finding(finding, Presence.PRESENT, tuple(Evidence.of(m) for m in changed))
-        return Finding(finding, Presence.ABSENT if case["medicines_known"].present else Presence.UNKNOWN)
+            return Finding(finding, PRESENT, tuple(Evidence.of(m) for m in changed))
+        return Finding(finding, ABSENT if case["medicines_known"].present else UNKNOWN)
 
     return judge
 

@@ -11,7 +11,7 @@ from cds_service.clinical import gate
 from cds_service.clinical.chart import Entry, Problem, Quantity, Site, State
 from cds_service.clinical.findings import Evidence, Finding, Judge, merged
 from cds_service.clinical.functions.registry import NAMED, Compile, Parameters, named
-from cds_service.clinical.presence import Presence
+from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.spans import days_of
 from cds_service.clinical.words import fold
 
@@ -37,11 +37,11 @@ def age_in_years(finding: str, with_: Parameters) -> Judge:
     def judge(case: Case) -> Finding:
         born = case.chart.patient.born
         if born is None:
-            return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, UNKNOWN)
         low, high = _years(born.last, case), _years(born.first, case)
         text = f"{low} years" if low == high else f"{low} to {high} years"
         evidence = (Evidence(f"Patient/{case.chart.patient.id}", "birth date", None, text),)
-        return Finding(finding, Presence.PRESENT, evidence, value=Quantity(low, high, "years", text))
+        return Finding(finding, PRESENT, evidence, value=Quantity(low, high, "years", text))
 
     return judge
 
@@ -68,7 +68,7 @@ def twitch_sites(finding: str, with_: Parameters) -> Judge:
     def judge(case: Case) -> Finding:
         charted = _twitching(case)
         if not charted:
-            return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, UNKNOWN)
         regions = {site.region for _, site in charted}
         if with_.get("known"):
             holds = True
@@ -92,7 +92,7 @@ def _one_side(finding: str, charted: list[tuple[Entry, Site]]) -> Finding:
     """All these places carry the same stated side; unknown while a side is not said."""
     sides = {site.side for _, site in charted}
     if not charted or ("" in sides and len(sides) == 1):
-        return Finding(finding, Presence.UNKNOWN)
+        return Finding(finding, UNKNOWN)
     known = sides - {""}
     evidence = tuple(dict.fromkeys(Evidence.of(entry, _place(site)) for entry, site in charted))
     return Finding(finding, Presence.of(len(known) == 1 and "both" not in known), evidence)
@@ -138,8 +138,8 @@ def twitch_spreads(finding: str, with_: Parameters) -> Judge:
         )
         for (older, before), (newer, after) in combinations(dated, 2):
             if older.when and newer.when and (newer.when.last - older.when.last).days >= apart and before < after:
-                return Finding(finding, Presence.PRESENT, (Evidence.of(newer), Evidence.of(older)))
-        return Finding(finding, Presence.UNKNOWN)
+                return Finding(finding, PRESENT, (Evidence.of(newer), Evidence.of(older)))
+        return Finding(finding, UNKNOWN)
 
     return judge
 
@@ -160,7 +160,7 @@ def in_twitching_region(finding: str, with_: Parameters) -> Judge:
             return _none_of(finding, signs, case)
         twitching = [site for _, site in _twitching(case)]
         if not sites or not twitching:
-            return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, UNKNOWN)
         shared = any(_same_place(one, other) for one in sites for other in twitching)
         return merged(finding, Presence.of(shared), present)
 
@@ -169,9 +169,9 @@ def in_twitching_region(finding: str, with_: Parameters) -> Judge:
 
 def _none_of(finding: str, signs: Sequence[str], case: Case) -> Finding:
     parts = [case[sign] for sign in signs]
-    if all(part.presence is Presence.ABSENT for part in parts):
-        return merged(finding, Presence.ABSENT, parts)
-    return Finding(finding, Presence.UNKNOWN)
+    if all(part.presence is ABSENT for part in parts):
+        return merged(finding, ABSENT, parts)
+    return Finding(finding, UNKNOWN)
 
 
 def _same_place(one: Site, other: Site) -> bool:
@@ -192,8 +192,8 @@ def sign_in_region(finding: str, with_: Parameters) -> Judge:
             return _none_of(finding, signs, case)
         here = [f for f in present if any(s.region in regions or s.words in regions for s in f.sites)]
         if here:
-            return merged(finding, Presence.PRESENT, here)
-        return Finding(finding, Presence.ABSENT if sites else Presence.UNKNOWN)
+            return merged(finding, PRESENT, here)
+        return Finding(finding, ABSENT if sites else UNKNOWN)
 
     return judge
 
@@ -209,10 +209,10 @@ def signs_on_both_sides(finding: str, with_: Parameters) -> Judge:
             return _none_of(finding, signs, case)
         sides = {site.side for site in sites if site.region in regions}
         if "both" in sides or {"left", "right"} <= sides:
-            return merged(finding, Presence.PRESENT, present)
+            return merged(finding, PRESENT, present)
         if sites and (not sides or sides & {"left", "right"}):
-            return Finding(finding, Presence.ABSENT)
-        return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, ABSENT)
+        return Finding(finding, UNKNOWN)
 
     return judge
 
@@ -227,7 +227,7 @@ def problem_before_onset(finding: str, with_: Parameters) -> Judge:
 
     def judge(case: Case) -> Finding:
         if case.onset is None:
-            return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, UNKNOWN)
         found = [
             problem
             for problem in case.chart.all(Problem)
@@ -237,7 +237,7 @@ def problem_before_onset(finding: str, with_: Parameters) -> Judge:
             and problem.when.first <= case.onset.last
             and _is_about(problem, concepts, names, unless)
         ]
-        return Finding(finding, Presence.PRESENT if found else Presence.UNKNOWN, tuple(map(Evidence.of, found)))
+        return Finding(finding, PRESENT if found else UNKNOWN, tuple(map(Evidence.of, found)))
 
     return judge
 

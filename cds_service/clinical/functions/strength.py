@@ -11,7 +11,7 @@ from cds_service.clinical.chart import Result
 from cds_service.clinical.findings import Evidence, Finding, Judge, merged
 from cds_service.clinical.formula import compile_formula, named_in
 from cds_service.clinical.functions.registry import Parameters, days_or_none, named
-from cds_service.clinical.presence import Presence
+from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN
 from cds_service.clinical.spans import Span, days_of
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ def power_falls(finding: str, with_: Parameters) -> Judge:
             fell = newer.grade <= older.grade - by and newer.grade < 5 and (older.grade == 5 or not from_full)
             if fell and apart >= least and (most is None or apart <= most) and in_time:
                 evidence = tuple(Evidence.of(r, f"grade {r.grade:g} of 5") for r in (newer, older))
-                return Finding(finding, Presence.PRESENT, evidence, sites=newer.sites)
+                return Finding(finding, PRESENT, evidence, sites=newer.sites)
             if steady is not None and apart >= steady and newer.grade >= older.grade:
                 held = newer
         if held is not None:
-            return Finding(finding, Presence.ABSENT, (Evidence.of(held, f"grade {held.grade:g} of 5"),))
-        return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, ABSENT, (Evidence.of(held, f"grade {held.grade:g} of 5"),))
+        return Finding(finding, UNKNOWN)
 
     return judge
 
@@ -80,18 +80,18 @@ def examination(finding: str, with_: Parameters) -> Judge:
     def judge(case: Case) -> Finding:
         abnormal = [case[sign] for sign in unless if case[sign].present]
         if abnormal:
-            return merged(finding, Presence.ABSENT, abnormal)
+            return merged(finding, ABSENT, abnormal)
         stated = [case[name] for name in whole if case[name].present and in_time(case[name].newest, case)]
         if stated:
-            return merged(finding, Presence.PRESENT, stated)
+            return merged(finding, PRESENT, stated)
         found = [part(case) for part in parts]
         earlier = tuple(dict.fromkeys(e for name in examined for e in (*case[name].denied, *case[name].evidence)))
         if not found or not all(f.present and in_time(f.newest, case) for f in found):
-            return Finding(finding, Presence.UNKNOWN, against=earlier)
+            return Finding(finding, UNKNOWN, against=earlier)
         days = [f.newest.last for f in found if f.newest]
         if (max(days) - min(days)).days > apart:
-            return Finding(finding, Presence.UNKNOWN)
-        return merged(finding, Presence.PRESENT, found)
+            return Finding(finding, UNKNOWN)
+        return merged(finding, PRESENT, found)
 
     return judge
 
@@ -107,7 +107,7 @@ def explained_by_earlier(finding: str, with_: Parameters) -> Judge:
         diagnosis = diagnosed(case)
         if not diagnosis.present:
             known = "conditions" in case.chart.complete
-            return Finding(finding, Presence.ABSENT if known else Presence.UNKNOWN)
+            return Finding(finding, ABSENT if known else UNKNOWN)
         first = min((e.when for e in diagnosis.evidence if e.when), default=None)
         # Old examinations count here, although they are too old to show the sign today.
         seen = [
@@ -117,13 +117,13 @@ def explained_by_earlier(finding: str, with_: Parameters) -> Judge:
             if case[sign].present and e.when
         ]
         if first is None or not seen:
-            return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, UNKNOWN)
         oldest, newest = min(seen), max(seen)
         lasted = (newest.first - oldest.last).days >= new_after
         if lasted and (oldest.first - first.last).days >= before:
-            return merged(finding, Presence.PRESENT, [diagnosis])
+            return merged(finding, PRESENT, [diagnosis])
         looked = [e.when for sign in signs for e in case[sign].denied if e.when]
         free_between = any(first.last < day.first < oldest.first for day in looked)
-        return Finding(finding, Presence.ABSENT if free_between else Presence.UNKNOWN, diagnosis.evidence)
+        return Finding(finding, ABSENT if free_between else UNKNOWN, diagnosis.evidence)
 
     return judge

@@ -9,7 +9,7 @@ from cds_service.clinical.chart import Entry, Order, Procedure, Report, Visit
 from cds_service.clinical.findings import Evidence, Finding, Judge
 from cds_service.clinical.formula import compile_formula
 from cds_service.clinical.functions.registry import Parameters, days_or_none, named
-from cds_service.clinical.presence import Presence
+from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.spans import Span, days_of
 from cds_service.clinical.words import fold
 
@@ -41,11 +41,11 @@ def study_counts(finding: str, with_: Parameters) -> Judge:
         ]
         if not studies:
             known = "reports" in case.chart.complete
-            return Finding(finding, Presence.ABSENT if known else Presence.UNKNOWN)
+            return Finding(finding, ABSENT if known else UNKNOWN)
         study = studies[0]
         when = study.when
         if when is None:
-            return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, UNKNOWN)
         days = full
         if case.onset is None or (when.last - case.onset.first).days < early_before:
             days = early
@@ -79,9 +79,9 @@ def imaged(finding: str, with_: Parameters) -> Judge:
             if study.when is None or study.when.within(days, case.today) is not True:
                 continue
             if began is None or study.when.last >= began:
-                return Finding(finding, Presence.PRESENT, (Evidence.of(study),))
+                return Finding(finding, PRESENT, (Evidence.of(study),))
         known = "reports" in case.chart.complete
-        return Finding(finding, Presence.ABSENT if known else Presence.UNKNOWN)
+        return Finding(finding, ABSENT if known else UNKNOWN)
 
     return judge
 
@@ -102,7 +102,7 @@ def reviewed_after(finding: str, with_: Parameters) -> Judge:
         days = [case[name].newest for name in results if case[name].present]
         dated = [day for day in days if day is not None]
         if not dated:
-            return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, UNKNOWN)
         report_day = max(dated).last
         contacts: list[Entry] = [
             v for v in case.chart.all(Visit)
@@ -115,9 +115,9 @@ def reviewed_after(finding: str, with_: Parameters) -> Judge:
             and any(m.concept in orders for m in o.codes)
         ]  # fmt: skip
         if contacts:
-            return Finding(finding, Presence.PRESENT, tuple(Evidence.of(c) for c in contacts))
+            return Finding(finding, PRESENT, tuple(Evidence.of(c) for c in contacts))
         known = {"encounters", "orders"} <= case.chart.complete
-        return Finding(finding, Presence.ABSENT if known else Presence.UNKNOWN)
+        return Finding(finding, ABSENT if known else UNKNOWN)
 
     return judge
 
@@ -133,11 +133,11 @@ def recheck_due(finding: str, with_: Parameters) -> Judge:
     def judge(case: Case) -> Finding:
         dates = {e.when for name in with_["examined"] if case[name].present for e in case[name].evidence if e.when}
         if not dates:
-            return Finding(finding, Presence.UNKNOWN)
+            return Finding(finding, UNKNOWN)
         row, duration = case.knowledge.recheck_for(case), case["duration_days"].value
         over = row is not None and row.ends_after is not None and duration is not None and duration.low > row.ends_after
         if row is None or row.after is None or over or case["followup_booked"].present:
-            return Finding(finding, Presence.ABSENT)
+            return Finding(finding, ABSENT)
         interval = row.then if len(dates) > 1 and row.then is not None else row.after
         last = max(dates)
         due = (case.today - last.last).days >= interval
