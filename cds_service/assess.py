@@ -75,6 +75,6 @@ def _invalid_evidence(assessment: Assessment, found: Prefetched) -> frozenset[st
         for definition in card.cards:
             for term in definition.found:
                 cited |= {e.reference for e in term.formula(case).evidence}
-    kinds = {name.split("/")[0] for name, raw in evidence_resources(found, cited) if fhir.faults(dict(raw))}
+    kinds = {name.split("/")[0] for name, raw in evidence_resources(found, cited) if not fhir.is_valid(dict(raw))}
     everything = (f"{kind}/{raw.get('id')}" for kind in kinds for raw in found.of(kind))
-    return frozenset(name for name, raw in evidence_resources(found, everything) if fhir.faults(dict(raw)))
+    return frozenset(name for name, raw in evidence_resources(found, everything) if not fhir.is_valid(dict(raw)))

@@ -9,6 +9,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 # Module of each model; fhir.resources is imported lazily, model by model, because all of it is large.
@@ -56,6 +57,24 @@ def faults(resource: dict[str, Any]) -> list[str]:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return [f"not readable: {type(error).__name__}"]
     return []
+
+
+_MOST_REMEMBERED = 20_000
+_valid: set[int] = set()  # hashes of resources: 64 bits under a key of this process, and nothing of a patient
+
+
+def is_valid(resource: dict[str, Any]) -> bool:
+    """Whether a resource has no faults. A chart is opened many times: what was valid is known again by its hash."""
+    try:
+        mark = hash(orjson.dumps(resource))
+    except orjson.JSONEncodeError:
+        return not faults(resource)  # nested too deeply to be written
+    if mark in _valid:
+        return True
+    valid = not faults(resource)
+    if valid and len(_valid) < _MOST_REMEMBERED:
+        _valid.add(mark)
+    return valid
 
 
 def operation_outcome(issues: list[dict[str, Any]]) -> dict[str, Any]:
