@@ -78,6 +78,11 @@ class Concept:
         return self.reading.sites(*self.wordings)
 
     @cached_property
+    def is_silent(self) -> bool:
+        """Whether a number by this name says nothing that a rule asks for."""
+        return not (self.with_twitching or self.says_strength or self.is_kept)
+
+    @cached_property
     def is_kept(self) -> bool:
         """Whether a rule asks for a result by this name."""
         return self.reading.keeps(self.wordings)

@@ -129,9 +129,9 @@ class Reader:
             self._gap(kind, "a resource is not valid FHIR")
             if f"{kind}/{raw.get('id')}" not in self._opening:
                 return False
+        if self._is_plainly_ours(raw, kind):
+            return True
         owners = _owners(raw, kind)
-        if len(owners) == 1 and self._owners.get(owners[0]):
-            return True  # as nearly all are
         if not owners:
             self._gap(kind, "a resource does not say whose it is")
             return False
@@ -140,6 +140,12 @@ class Reader:
             self._other_conditions += kind == "Condition"
             return False
         return True
+
+    def _is_plainly_ours(self, raw: Json, kind: str) -> bool:
+        """As nearly all are: the subject is a reference that has been seen to be to the patient."""
+        subject = raw.get("subject") if kind not in _OF_A_PATIENT else None
+        named = subject.get("reference") if type(subject) is dict else None
+        return type(named) is str and self._owners.get(named, False)
 
     def _is_the_patient(self, owner: str) -> bool:
         """Asked for each resource, and nearly always of the same few references."""
@@ -218,6 +224,10 @@ def read_patient(raw: Json, patient_id: str) -> Patient:
     )
 
 
+# Types that name whose they are elsewhere than in ``subject``.
+_OF_A_PATIENT = frozenset({"FamilyMemberHistory", "Device", "AllergyIntolerance", "Appointment"})
+
+
 def _owners(raw: Json, kind: str) -> list[str]:
     if kind in ("FamilyMemberHistory", "Device", "AllergyIntolerance"):
         return [r for r in [reference(raw, "patient")] if r]
@@ -236,7 +246,8 @@ def _encounter_under_way(found: Prefetched) -> str:
 def evidence_resources(found: Prefetched, references: Iterable[str]) -> Iterator[tuple[str, Json]]:
     """The raw resources behind evidence, to be validated as FHIR before a card cites them."""
     wanted = set(references)
-    for kind in READERS:
+    kinds = {name.split("/")[0] for name in wanted}
+    for kind in (kind for kind in READERS if kind in kinds):
         for raw in found.of(kind):
             name = f"{kind}/{raw.get('id')}"
             if name in wanted:

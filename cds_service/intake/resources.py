@@ -30,6 +30,7 @@ from cds_service.clinical.spans import Span
 from cds_service.errors import Fault, RequestError, UnreadableError
 from cds_service.intake.concepts import ANSWERS, STRENGTH_EXAM, Concept, Concepts, is_coded, with_twitching
 from cds_service.intake.shape import (
+    LONGEST_TEXT,
     Json,
     element,
     elements,
@@ -206,6 +207,8 @@ def _result(part: Json, raw: Json, about: About, state: str, parent: Concept | N
     parent_words = parent.wordings if parent else ()
     said = named.length + valued.length + (parent.length if parent else 0)  # of each part, each time
     about.attention.spend(said - SHORT_NAME)
+    if named.is_silent and not (parent and parent.says_strength) and _is_only_a_number(part):
+        return  # as most of a chart: nothing below would be made of it
     value_text = (text(part, "valueString") or valued.title)[:_TEXT_LENGTH]
     value = _quantity(part)
     flags = _flags(part)
@@ -254,6 +257,27 @@ def _result(part: Json, raw: Json, about: About, state: str, parent: Concept | N
     )
 
 
+def _is_only_a_number(part: Json) -> bool:
+    """A quantity in which nothing is unreadable, and nothing beside it that says more."""
+    quantity = part.get("valueQuantity")
+    return (
+        type(quantity) is dict
+        and type(quantity.get("value")) in (int, float)
+        and quantity.get("comparator") in _COMPARATORS
+        and all(
+            word is None or (type(word) is str and len(word) < LONGEST_TEXT)
+            for word in (quantity.get("code"), quantity.get("unit"))
+        )
+        and _BESIDE_A_NUMBER.isdisjoint(part)
+    )
+
+
+_COMPARATORS = (None, "", "<", "<=", ">", ">=")
+_BESIDE_A_NUMBER = frozenset(
+    {"valueCodeableConcept", "valueString", "valueBoolean", "dataAbsentReason", "interpretation"}
+)
+
+
 def _speaking(named: Concept, valued: Concept, says: str) -> tuple[Match, ...]:
     """The codes of a result, and that it speaks of twitching when its name or its value does."""
     if says in ("", "yes") and valued.wordings:
@@ -296,7 +320,8 @@ def _quantity(part: Json) -> Quantity | None:
         if isinstance(whole, int) and not isinstance(whole, bool):
             return Quantity(whole, whole, "", str(whole))
         return _in_words(text(part, "valueString"))
-    unit = text(raw, "code") if units.ucum(text(raw, "code")) else text(raw, "unit") or text(raw, "code")
+    code = text(raw, "code")
+    unit = code if units.ucum(code) else text(raw, "unit") or code
     return _bounded(value, text(raw, "comparator"), unit)
 
 

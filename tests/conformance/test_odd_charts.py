@@ -15,9 +15,10 @@ from cds_service.intake.read import Reader
 from cds_service.intake.resources import MOST_WORDS
 from cds_service.settings import read_settings
 from cds_service.web import create_app
-from tests.conftest import FIXTURES, TODAY
+from tests.conftest import _COMPILED, FIXTURES, TODAY
 
 SERVICE = "/cds-services/muscle-twitching"
+KNOWLEDGE, READING = _COMPILED
 
 
 @cache
@@ -84,6 +85,32 @@ def test_one_unreadable_category_costs_one_observation(category: Any) -> None:
     body["prefetch"]["all"] = twitching  # a client's own key; what speaks of it comes last
     (first, *_) = call(body).get_json()["cards"]
     assert "could not be read" in first["detail"]
+
+
+UNREADABLE_NUMBERS = [
+    {"valueQuantity": 5},
+    {"valueQuantity": {"value": "5"}},
+    {"valueQuantity": {"value": True}},
+    {"valueQuantity": {"value": 5, "comparator": "~"}},
+    {"valueQuantity": {"value": 5, "comparator": ["<"]}},
+    {"valueQuantity": {"value": 5, "code": 7}},
+    {"valueQuantity": {"value": 5, "unit": "m" * 200_000}},
+    {"interpretation": {}},
+    {"interpretation": [{"coding": [{"code": 1}]}]},
+    {"valueString": 5},
+    {"component": [{"code": {"text": "Width"}, "valueQuantity": {"value": []}}]},
+]
+
+
+def test_a_number_that_no_rule_asks_for_is_a_gap_when_it_cannot_be_read() -> None:
+    body = request()
+    plain = {"code": {"text": "Width of the door"}, "valueQuantity": {"value": 2.5, "comparator": "<", "unit": "cm"}}
+    for fault, gaps in [({}, 0), *((fault, 1) for fault in UNREADABLE_NUMBERS)]:
+        sent = gather({**body["prefetch"], "vitals": bundle(observation(body, "n", 1, **plain | fault))})
+        reader = Reader(sent, patient(body), "", READING, TODAY)
+        chart = reader.chart(KNOWLEDGE)
+        assert sum(gap.count for gap in chart.gaps) == gaps, fault
+        assert not any(entry.reference == "Observation/n" for entry in chart.entries)
 
 
 def test_a_group_or_practitioner_of_the_same_id_is_not_the_patient() -> None:
