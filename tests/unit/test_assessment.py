@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.clinical.assessment import Policy, leading_tier, reason
+from cds_service.clinical.assessment import Policy, fingerprint, leading_tier, reason
 from cds_service.worked_examples import case_of
 from tests.conftest import TODAY
 
@@ -73,3 +73,28 @@ def test_the_tier_of_the_first_card(sketches: Any, tier: str, knowledge: Any, re
     assert leading_tier(chart, TODAY, knowledge) == tier
     cards = reason(chart, TODAY, knowledge).cards
     assert (knowledge.cards[cards[0].cards[0].id].tier if cards else "") == tier
+
+
+def test_a_caution_stands_only_on_a_card_that_names_its_test(knowledge: Any, reading: Any) -> None:
+    weak_hand = [
+        {"twitch": "60 days ago", "site": "right hand"},
+        {"power": "right thumb abduction", "grade": 4, "on": "5 days ago"},
+        {"exam": "muscle_atrophy", "value": "yes", "on": "5 days ago", "site": "right hand"},
+    ]
+    pacemaker = {"device": "heart_pacemaker"}
+    told = [card for card in assessed([*weak_hand, pacemaker], knowledge, reading).cards if card.cautions]
+    assert "emg-heart-device" in {caution.id for card in told for caution in card.cautions}
+    assert all(caution.about & card.plan.investigations for card in told for caution in card.cautions)
+    assert not any(card.cautions for card in assessed([*LOW_POTASSIUM, pacemaker], knowledge, reading).cards)
+
+
+def test_the_facts_behind_a_card_are_its_findings_its_indicator_and_the_cards_it_hides(
+    knowledge: Any, reading: Any
+) -> None:
+    card = knowledge.cards["TW13"]
+    low, normal = (case_of({"k_low": presence}, knowledge, reading) for presence in ("present", "absent"))
+    facts = fingerprint([card], "warning", low)
+    assert facts == fingerprint([card], "warning", case_of({"k_low": "present"}, knowledge, reading), hidden={})
+    assert facts != fingerprint([card], "warning", normal)
+    assert facts != fingerprint([card], "info", low)
+    assert facts != fingerprint([card], "warning", low, hidden={"TW18": "info"})
