@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cds_service.clinical.words import Blocking, Phrase, PhraseBook, fold, tokens
+from cds_service.knowledge.files import read_yaml
+from tests.conftest import ROOT
 
 
 def phrase(
@@ -231,3 +234,38 @@ def test_each_finding_is_heard_once_and_the_first_statement_counts() -> None:
 def test_sentences_with_the_words_of_the_content(text: str, finding: str, verdict: bool | None, knowledge: Any) -> None:
     heard = {h.finding: h.says for h in knowledge.phrase_book.listen(text)}
     assert heard.get(finding, "silent") == verdict
+
+
+class _All(frozenset[str]):
+    """Beginnings that every text may hold."""
+
+    def isdisjoint(self, other: object) -> bool:
+        return False
+
+
+def test_searching_only_where_a_listed_word_can_begin_finds_what_searching_everywhere_finds(reading: Any) -> None:
+    tables = ("regions", "traps", "sides", "studies", "orders")
+    everywhere = replace(reading, **{name: replace(getattr(reading, name), beginnings=_All()) for name in tables})
+    listed = read_yaml(ROOT / "cards" / "words.yaml")
+    words = [w for part in ("regions", "traps", "sides") for words in listed[part].values() for w in words]
+    words += [w for part in ("named_in_words", "order_words") for words in listed[part].values() for w in words]
+    frames = (
+        "{}",
+        "the {}",
+        "x{}",
+        "{}x",
+        "(left {})",
+        "Ü{}-b",
+        "back of the left {}",
+        "{}, {}",
+        "mri of {}",
+        "é-{}/5",
+    )
+    texts = [frame.format(word, word.upper()) for word in words for frame in frames] + ["", "nothing here", "…"]
+    found = 0
+    for text in texts:
+        assert reading.sites(text) == everywhere.sites(text), text
+        assert reading.studies_in(text) == everywhere.studies_in(text), text
+        assert reading.orders_in(text) == everywhere.orders_in(text), text
+        found += bool(reading.sites(text)) + bool(reading.studies_in(text)) + bool(reading.orders_in(text))
+    assert found > len(words)
