@@ -76,10 +76,14 @@ def plan(cards: Iterable[CardDefinition], case: Case) -> Plan:
     withheld: dict[str, Withheld] = {}
     asked: set[str] = set()
     planned: dict[int, PlannedOrder] = {}
+    wished: dict[str, str] = {}
     # Tests that are asked for by name come first, so that a panel asks only for the rest.
     by_name_first = sorted(wanted, key=lambda w: len(case.knowledge.investigations[w[1].investigation].items))
     for position, order, _ in by_name_first:
         result = plan_order(order, case, frozenset(asked))
+        whole = plan_order(order, case) if asked else result  # what is asked for already may be wanted sooner here
+        for name in _names(whole.items) if isinstance(whole, PlannedOrder) else ():
+            wished[name] = max(wished.get(name, order.priority), order.priority, key=PRIORITIES.index)
         if isinstance(result, Withheld):
             withheld.setdefault(result.investigation.id, result)
         else:
@@ -89,7 +93,8 @@ def plan(cards: Iterable[CardDefinition], case: Case) -> Plan:
         if position in planned:
             suggestions.setdefault(suggestion.label, []).append(planned[position])
             recommended[suggestion.label] = recommended.get(suggestion.label, False) or suggestion.recommended
-    once = _each_once(PlannedSuggestion(name, tuple(orders), recommended[name]) for name, orders in suggestions.items())
+    named = (PlannedSuggestion(name, tuple(orders), recommended[name]) for name, orders in suggestions.items())
+    once = _each_once(named, wished)
     kept = _fit([suggestion for suggestion in once if suggestion.orders])
     suggested = {order.investigation.id for s in kept for order in s.orders}
     held = tuple(w for key, w in withheld.items() if key not in suggested)
@@ -227,10 +232,15 @@ def _is_normal(lab: LabValue, band: str) -> bool:
     return band == "normal"
 
 
-def _each_once(suggestions: Iterable[PlannedSuggestion]) -> list[PlannedSuggestion]:
-    """Each test where it is first asked for, with the highest priority that anything gives it."""
+def _each_once(
+    suggestions: Iterable[PlannedSuggestion], wished: Mapping[str, str] | None = None
+) -> list[PlannedSuggestion]:
+    """Each test where it is first asked for, with the highest priority that anything gives it.
+
+    ``wished``: priorities that orders give which ask for nothing else.
+    """
     listed = list(suggestions)
-    highest: dict[str, str] = {}
+    highest = dict(wished or {})
     for order in (order for suggestion in listed for order in suggestion.orders):
         for name in _names(order.items):
             highest[name] = max(highest.get(name, order.priority), order.priority, key=PRIORITIES.index)

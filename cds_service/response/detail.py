@@ -58,7 +58,7 @@ def _found(card: CardPlan, case: Case) -> Iterator[str]:
             continue
         shown.update(fresh)
         count += 1
-        yield _stated(title_of(term, finding, case), fresh[:3])
+        yield _stated(title_of(term, finding, case), _once(fresh)[:3])
 
 
 def _stated(title: str, evidence: Iterable[Evidence]) -> str:
@@ -66,11 +66,26 @@ def _stated(title: str, evidence: Iterable[Evidence]) -> str:
     return f"{title}: {items}" if items else title
 
 
+def _once(evidence: Iterable[Evidence]) -> list[Evidence]:
+    """One item of each thing said: the answer itself rather than words quoted from it, else the longest."""
+    chosen: dict[tuple[str, str], Evidence] = {}
+    for one in evidence:
+        said = one.reference, one.title
+        if said not in chosen or _telling(one) > _telling(chosen[said]):
+            chosen[said] = one
+    return list(chosen.values())
+
+
+def _telling(evidence: Evidence) -> tuple[bool, int]:
+    return not evidence.value.startswith("“"), len(evidence.value)
+
+
 def _evidence(evidence: Evidence, title: str) -> str:
     """What the record says, its value, its date and where it stands."""
     said = escaped(evidence.title, 70) if evidence.title and evidence.title not in title else ""
     # Where the record has words of its own, its answer belongs to them: "Dysarthria" alone would be read as a yes.
-    told = evidence.title.endswith(evidence.value) if said else evidence.value in title
+    answers = bool(said) and evidence.value.isalpha() and not evidence.title.endswith(evidence.value)
+    told = evidence.value in f"{title} {evidence.title}" and not answers
     value = "" if told else escaped(evidence.value, 70)
     what = " ".join(part for part in (said, value) if part)
     # An age has no date of its own.
@@ -91,7 +106,7 @@ def _against(card: CardPlan, case: Case) -> Iterator[str]:
         finding = term.formula(case)
         # What is listed as found is not said twice.
         if finding.present and not _only_unknown(term, case) and (term.negative or term.names not in found):
-            yield _stated(title_of(term, finding, case), finding.evidence[:2])
+            yield _stated(title_of(term, finding, case), _once(finding.evidence)[:2])
 
 
 def _only_unknown(term: Term, case: Case) -> bool:

@@ -171,7 +171,7 @@ def test_without_an_address_of_its_own_a_card_names_its_rule_without_a_link() ->
     cards = client.post(HOOK, data=body, content_type="application/json").get_json()["cards"]
     assert all("handbook" not in card["detail"] for card in cards)
     assert cards[0]["detail"].endswith(
-        "*Rule TW06 (T2), content 0.2.0. Draft content, not clinically approved. "
+        "*Rule TW06 (T2), content 0.2.1. Draft content, not clinically approved. "
         "Supports, does not replace, clinical judgement.*"
     )
 
@@ -191,7 +191,7 @@ def test_the_artefacts_are_read_and_found_by_their_address(client: FlaskClient) 
     found = client.get("/fhir/PlanDefinition", query_string={"url": address}).get_json()
     assert fhir.faults(found) == [] and found["total"] == 1
     assert found["entry"][0]["resource"] == client.get(address.removeprefix(PUBLIC)).get_json()
-    for url, version, total in ((f"{address}|0.2.0", "", 1), (f"{address}|9.9.9", "", 0), (address, "9.9.9", 0)):
+    for url, version, total in ((f"{address}|0.2.1", "", 1), (f"{address}|9.9.9", "", 0), (address, "9.9.9", 0)):
         told = client.get("/fhir/PlanDefinition", query_string={"url": url, "version": version}).get_json()
         assert told["total"] == total and fhir.faults(told) == []
 
