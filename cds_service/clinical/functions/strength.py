@@ -44,7 +44,7 @@ def power_falls(finding: str, with_: Parameters) -> Judge:
                 continue
             apart = (newer.when.last - older.when.last).days
             in_time = recent is None or newer.when.within(recent, case.today) is True
-            fell = newer.grade <= older.grade - by and newer.grade < 5 and (older.grade == 5 or not from_full)
+            fell = newer.grade <= older.grade - by and (older.grade == 5 or not from_full)
             if fell and apart >= least and (most is None or apart <= most) and in_time:
                 evidence = tuple(Evidence.of(r, f"grade {r.grade:g} of 5") for r in (newer, older))
                 return Finding(finding, PRESENT, evidence, sites=newer.sites)
