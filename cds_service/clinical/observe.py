@@ -468,9 +468,6 @@ def _order(spec: Mapping[str, Any], denies: bool) -> Observer:
 
     def observe(case: Case) -> Iterator[Statement]:
         for order in case.chart.about_or_named(Order, concepts, names):
-            coded = any(m.concept in concepts for m in order.codes)
-            if not coded and not any(name in fold(order.title) for name in names):
-                continue
             if order.status in states and _recent(order.when, within, case):
                 yield Statement(Evidence.of(order, order.status), order.when)
 
@@ -488,9 +485,6 @@ def _visit(spec: Mapping[str, Any], denies: bool) -> Observer:
 
     def observe(case: Case) -> Iterator[Statement]:
         for visit in case.chart.all(Visit) if any_visit else case.chart.about_or_named(Visit, concepts, names):
-            coded = any(m.concept in concepts for m in visit.codes)
-            if not (any_visit or coded or any(name in fold(visit.title) for name in names)):
-                continue
             if planned:
                 if visit.status == "planned" and visit.when is not None and visit.when.first >= case.today:
                     yield Statement(Evidence.of(visit, visit.status), visit.when, standing=True)
