@@ -76,3 +76,29 @@ def test_a_recent_value_in_an_unknown_unit_is_named(
 def test_a_spoiled_sample_is_said_beside_the_value(knowledge: Any, reading: Any) -> None:
     case = case_of([potassium(5.9, "today", note="haemolysed")], knowledge, reading)
     assert case["K"].evidence[0].value == "5.9 mmol/L (5.9 meq/L); sample noted as haemolysed: repeat at once"
+
+
+@pytest.mark.parametrize(
+    ("calcium", "albumin", "adjusted"),
+    [(2.05, 30, 2.25), (2.05, 20, 2.45), (2.05, 19, None), (2.05, "<30", None), (">2.05", 30, None), (2.3, 45, 2.2)],
+)
+def test_calcium_is_adjusted_by_exact_values_only(
+    calcium: Any, albumin: Any, adjusted: float | None, knowledge: Any, reading: Any
+) -> None:
+    record = [
+        {"lab": "calcium_total", "value": calcium, "unit": "mmol/L", "on": "2 days ago"},
+        {"lab": "albumin", "value": albumin, "unit": "g/L", "on": "2 days ago"},
+    ]
+    lab = newest_value(knowledge.analytes["CaCorr"], case_of(record, knowledge, reading))
+    assert (lab and round(lab.value.low, 3)) == adjusted
+
+
+@pytest.mark.parametrize(("egfr", "adjusted"), [(15, True), (14, False)])
+def test_calcium_is_not_adjusted_in_kidney_failure(egfr: int, adjusted: bool, knowledge: Any, reading: Any) -> None:
+    record = [
+        {"lab": "calcium_total", "value": 2.05, "unit": "mmol/L", "on": "2 days ago"},
+        {"lab": "albumin", "value": 30, "unit": "g/L", "on": "2 days ago"},
+        {"lab": "egfr", "value": egfr, "unit": "mL/min/1.73m2", "on": "2 days ago"},
+    ]
+    lab = newest_value(knowledge.analytes["CaCorr"], case_of(record, knowledge, reading))
+    assert (lab is not None) is adjusted
