@@ -1,0 +1,39 @@
+"""What a question looks at is noted, so that it is asked again of every chart that has something of it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import pytest
+
+from cds_service.clinical.assessment import questions
+from cds_service.clinical.chart import Problem
+from cds_service.clinical.silence import silence
+
+
+@pytest.mark.parametrize(
+    ("key", "question", "looks"),
+    [
+        (("complete", "conditions"), "umn_explained", True),
+        (("complete", "labs"), "umn_explained", False),
+        (("complete", "labs"), "valid_K", True),
+        (("bands",), "critical_lab", True),
+        (("bands",), "low_K", False),
+        (("band", "K"), "low_K", True),
+        (("band", "Na"), "low_K", False),
+        (("heard", "babinski"), "babinski", True),
+        ((Problem, "stroke"), "umn_explained", True),
+        ((Problem, "als"), "umn_explained", False),
+        (("onset",), "viral_infection_before_onset", True),
+        (("onset",), "age", False),
+    ],
+)
+def test_what_a_question_looks_at(key: Hashable, question: str, looks: bool, knowledge: Any) -> None:
+    known = silence(knowledge, questions)
+    assert bool(known.readers.get(key, 0) >> known.places[question] & 1) is looks
+
+
+@pytest.mark.parametrize(("question", "finding"), [("colocated_weakness", "atrophy"), ("trigger TW05", "critical_lab")])
+def test_which_findings_a_question_asks_for(question: str, finding: str, knowledge: Any) -> None:
+    assert finding in dict(silence(knowledge, questions).findings[question])
