@@ -7,6 +7,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable
+from threading import Timer
 from typing import Any
 
 from flask import Flask
@@ -17,13 +18,14 @@ from cds_service.errors import SettingsError
 from cds_service.settings import Settings, is_local, read_settings, state_folder
 from cds_service.web import create_app, metrics
 from cds_service.web.journal import JsonLines
-from cds_service.workbench import is_on, register_workbench
+from cds_service.workbench import is_on, prepare_workbench, register_workbench
 from cds_service.worker import Worker
 
 SPARE_THREADS = 16
 # How long an idle connection is kept. The proxy must give it up first (keepalive_timeout in deploy/nginx.conf):
 # a call on a connection that is closing at that moment is lost, and must not be sent twice.
 KEEP_SECONDS = 10
+PREPARE_AFTER = 0.5  # seconds; until then the other workers have started too, and nobody has opened a page
 # Names of glibc's malloc.h.
 _ARENA_MAX = -8
 _MMAP_THRESHOLD = -3
@@ -103,19 +105,30 @@ def serve(bind: str, workers: int, ready: Callable[[], None]) -> None:
             "and cards that are set aside are not remembered"
         )
     _give_memory_back()
-    app = create_app(settings, workbench=is_on(settings, bind))
-    register_workbench(app, is_on(settings, bind))
+    on = is_on(settings, bind)
+    app = create_app(settings, workbench=on)
+    register_workbench(app, on)
     _set_content_aside()
     Worker.seconds = settings.body_deadline
-    Server(_options(settings, bind, workers, ready), lambda: app).run()
+    prepare = (lambda: prepare_workbench(app)) if on else None
+    Server(_options(settings, bind, workers, ready, prepare), lambda: app).run()
 
 
-def _options(settings: Settings, bind: str, workers: int, ready: Callable[[], None]) -> dict[str, Any]:
-    """What gunicorn is told. ``ready`` is called once, when all first workers can be asked."""
+def _options(
+    settings: Settings, bind: str, workers: int, ready: Callable[[], None], prepare: Callable[[], None] | None
+) -> dict[str, Any]:
+    """What gunicorn is told. ``ready`` is called once, when all first workers can be asked.
+
+    ``prepare`` is called in each worker a moment later: no start waits for what only some calls want.
+    """
 
     def worker_ready(worker: Any) -> None:
         if worker.age == workers:  # the last of the first ones: all can be asked, and stopped
             ready()
+        if prepare is not None:
+            later = Timer(PREPARE_AFTER, prepare)
+            later.daemon = True  # nothing waits for it at the end
+            later.start()
 
     return {
         "bind": [bind, *([settings.operations_bind] if settings.operations_bind else [])],

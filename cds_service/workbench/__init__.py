@@ -6,9 +6,9 @@ from flask import Flask
 
 from cds_service.web.state import State
 from cds_service.workbench.access import is_on, require_own_name
-from cds_service.workbench.pages import history_form, workbench
+from cds_service.workbench.pages import history_form, make_ready, workbench
 
-__all__ = ["is_on", "register_workbench"]
+__all__ = ["is_on", "prepare_workbench", "register_workbench"]
 
 
 def register_workbench(app: Flask, on: bool = True) -> None:
@@ -24,3 +24,9 @@ def register_workbench(app: Flask, on: bool = True) -> None:
         here: State = app.extensions["cds"]
         if here.settings.auth == "off":
             app.before_request(require_own_name)
+
+
+def prepare_workbench(app: Flask) -> None:
+    """Make in this process what the first views would wait for."""
+    with app.test_request_context("/workbench"):
+        make_ready()

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from jinja2 import TemplateError
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
@@ -23,7 +23,7 @@ from cds_service.web.body import read_body
 from cds_service.web.book import handbook
 from cds_service.web.discovery import SERVICE
 from cds_service.web.hooks import assess_call
-from cds_service.web.kept import kept
+from cds_service.web.kept import kept, once
 from cds_service.web.state import state
 from cds_service.web.trial import day_of
 from cds_service.workbench import words
@@ -38,7 +38,9 @@ from cds_service.workbench.questionnaire import history as history_of
 from cds_service.workbench.questionnaire import observations, read_answers
 from cds_service.workbench.questionnaire import response as filled_form
 from cds_service.workbench.reasoning import document
+from cds_service.workbench.short import chart_in_short
 
+_FIRST_SEEN = ("chart.html", "what-if.html", "history-form.html", "cards.html", "chart-short.html", "why.html")
 workbench = Blueprint(
     "workbench", __name__, template_folder="templates", static_folder="static", static_url_path="/workbench/static"
 )
@@ -79,7 +81,11 @@ def root() -> AnyResponse:
 
 @workbench.get("/workbench")
 def patients() -> str:
-    """The gallery."""
+    """The gallery: the same for everybody, so it is written once."""
+    return once("gallery", _gallery)
+
+
+def _gallery() -> str:
     knowledge = state().knowledge
     listed = list(stories().values())
     return render_template(
@@ -151,7 +157,11 @@ def drawn(body: Any, draw: Callable[[Mapping[str, Any]], dict[str, str]]) -> dic
 
 def _fragments(body: Mapping[str, Any]) -> dict[str, str]:
     answer, reasoning = body["response"], body["assessment"]
-    return {"cards": cards_html(answer["cards"], reasoning), "why": why_html(reasoning)}
+    return {
+        "cards": cards_html(answer["cards"], reasoning),
+        "short": render_template("chart-short.html", **chart_in_short(reasoning)),
+        "why": why_html(reasoning),
+    }
 
 
 def cards_html(cards: list[Mapping[str, Any]], reasoning: Mapping[str, Any]) -> str:
@@ -205,7 +215,16 @@ def _object(value: Any, where: str = "$") -> dict[str, Any]:
 
 def _can_be_changed() -> Possible:
     here = state()
-    return possible(here.knowledge, here.reading, history_of(here.settings.content))
+    return once("changes", lambda: possible(here.knowledge, here.reading, history_of(here.settings.content)))
+
+
+def make_ready() -> None:
+    """Make what the first views would wait for, those of a newcomer first. Wants the context of a request."""
+    patients()
+    for name in _FIRST_SEEN:
+        current_app.jinja_env.get_template(name)
+    _can_be_changed()
+    handbook()
 
 
 # ---------------------------------------------------------------- the structured history

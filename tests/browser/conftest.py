@@ -15,6 +15,13 @@ SCREENSHOTS = Path(__file__).parent / "screenshots"
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1360, "height": 900}
 
+_LAY_OUT = """() => new Promise((done) => {
+  for (const place of document.querySelectorAll('#why > section, #stories > li')) {
+    place.style.contentVisibility = 'visible';
+  }
+  requestAnimationFrame(() => requestAnimationFrame(done));
+})"""
+
 OpenPage = Callable[..., Page]
 
 
@@ -76,6 +83,8 @@ def screenshot() -> Callable[..., None]:
 
     def keep(page: Page, name: str, whole: bool = True) -> None:
         SCREENSHOTS.mkdir(exist_ok=True)
+        if whole:  # what nobody has scrolled to is not laid out, and would be an empty place in the picture
+            page.evaluate(_LAY_OUT)
         page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole)
 
     return keep

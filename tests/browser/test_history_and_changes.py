@@ -299,7 +299,7 @@ def test_nothing_is_lost_on_a_phone_or_at_double_size(
         page = shown(opened, path, settle, tab, viewport=viewport)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1"), name
         page_name = tab or path.rpartition("/")[2].partition("?")[0]
-        screenshot(page, f"{name}-{page_name}", whole=name == "phone" and tab != "why")
+        screenshot(page, f"{name}-{page_name}", whole=name == "phone")
 
 
 def test_whoever_wants_no_motion_gets_none(opened: OpenPage) -> None:

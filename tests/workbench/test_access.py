@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from cds_service.errors import SettingsError
 from cds_service.settings import read_settings
 from cds_service.web.store import Store
-from cds_service.workbench import is_on
+from cds_service.workbench import is_on, prepare_workbench
 from cds_service.workbench.patients import request_of, stories
 from tests.workbench.conftest import application
 
@@ -160,3 +160,10 @@ def test_a_trial_does_not_count_as_advice_that_was_shown(client: FlaskClient) ->
     assert shown() == before
     client.post(HOOK, json=REQUEST | {"extension": None})
     assert shown() != before
+
+
+def test_what_is_prepared_is_what_a_newcomer_gets(client: FlaskClient) -> None:
+    app = application()
+    prepare_workbench(app)
+    assert {"gallery", "changes", "handbook"} <= app.extensions.keys()
+    assert app.test_client().get("/workbench").data == client.get("/workbench").data

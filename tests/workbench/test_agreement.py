@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from cds_service.workbench.patients import Story, request_of, stories
+from cds_service.workbench.short import chart_in_short
 from tests.contract.test_openapi import faults
 
 HOOK = "/cds-services/muscle-twitching"
@@ -124,6 +125,32 @@ def test_no_card_says_its_rules_and_what_is_undecided(client: FlaskClient) -> No
     assert "Undecided: 1 urgent rule, for lack of facts." in shown["cards"]
     assert "A rule</a>" in shown["why"]
     assert "because unknown: a fact" in shown["why"]
+
+
+def test_the_chart_in_short_has_what_is_abnormal_first_and_the_newest_of_each() -> None:
+    def event(lane: str, title: str, day: str, goes_on: bool = False) -> dict[str, Any]:
+        return {"lane": lane, "title": title, "from": day, "goesOn": goes_on, "value": "", "reference": f"X/{day}"}
+
+    def course(name: str, *bands: str) -> dict[str, Any]:
+        points = [
+            {"shown": band, "band": band, "date": f"2026-0{n}-01", "reference": ""} for n, band in enumerate(bands, 1)
+        ]
+        return {"name": name, "points": points}
+
+    short = chart_in_short({
+        "asOf": "2026-06-15",
+        "patient": {"age": "66 years", "sex": "female"},
+        "labs": [course("sodium", "low", "normal"), course("potassium", "normal", "low")],
+        "timeline": [
+            event("findings", "cramps", "2026-06-10"), event("findings", "cramps", "2026-01-10"),
+            event("medicines", "lithium", "2026-05-01", goes_on=True), event("medicines", "codeine", "2026-04-01"),
+            event("results", "weight", "2026-03-01"), event("tests", "EMG", "2026-02-01"),
+        ],
+    })  # fmt: skip
+    assert [(e["title"], e["from"]) for e in short["findings"]] == [("cramps", "2026-06-10")]
+    assert [(lab["title"], lab["value"]) for lab in short["labs"]] == [("potassium", "low"), ("sodium", "normal")]
+    assert [e["title"] for e in short["medicines"]] == ["lithium"]
+    assert [e["title"] for e in short["others"]] == ["EMG"]
 
 
 def test_the_day_of_a_trial_is_its_own(client: FlaskClient) -> None:

@@ -19,9 +19,10 @@ async function open(request, remarks = []) {
   showRemarks(remarks);
   const answers = await assessed(request);
   Object.assign(chart, {request, ...answers});
-  const {cards, why} = await ask("/workbench/show", answers);
+  const {cards, short, why} = await ask("/workbench/show", answers);
   page.hidden = false;
   showCards(document.querySelector("#cards-shown"), cards);
+  put(document.querySelector("#chart-short"), short);
   await drawn(); // the reasoning is long, and nobody looks at it yet
   put(document.querySelector("#why"), why);
   startFacts();
@@ -62,7 +63,7 @@ function showRemarks(remarks) {
 function close() {
   page.hidden = true;
   Object.assign(chart, {request: null, response: null, assessment: null});
-  for (const id of ["cards-shown", "why", "resources", "response", "took", "curl", "copied"]) {
+  for (const id of ["cards-shown", "chart-short", "why", "resources", "response", "took", "curl", "copied"]) {
     document.getElementById(id).replaceChildren();
   }
   document.querySelector("#find-resource").value = "";
@@ -96,7 +97,10 @@ async function read(text) {
   try {
     given = JSON.parse(text);
   } catch (error) {
-    throw new Refusal([{where: "$", what: `This is no JSON: ${error.message.replace(/"[^"]*"/g, "…")}. Paste it whole, from the first { to the last }.`}]);
+    // Of the browser's message only the place: it repeats what was pasted.
+    const place = error.message.match(/line \d+,? column \d+|position \d+/)?.[0];
+    const fault = text.trim() ? `This is no JSON${place ? ` (at ${place})` : ""}.` : "This is no JSON: nothing was pasted.";
+    throw new Refusal([{where: "$", what: `${fault} Paste it whole, from the first { to the last }.`}]);
   }
   const shared = given?.workbench === 1 ? given : null;
   if (shared?.patient) {

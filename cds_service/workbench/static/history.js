@@ -27,14 +27,16 @@ export function startHistory(requestOf, use, ready = () => true) {
       if (done) finish(step, done);
       else show(step.html);
     } catch (error) {
-      if (!stale()) tell(part("history-problems"), error);
+      if (stale()) return;
+      part("history-state").textContent = "";
+      tell(part("history-problems"), error);
     }
   }
 
   /** The tiers of the ladder have numbers; no card, a card beside the ladder and no age have words. */
   function tierOf(step) {
     if (step.tier === "undecided") return `undecided, ${step.words}`;
-    return /^T\d/.test(step.tier) ? `${step.tier} (${step.words})` : step.words;
+    return /^T\d/.test(step.tier) ? `${step.tier} (${step.words})` : step.tier === "overlay" ? "none (a card beside the ladder)" : step.words;
   }
 
   function reset() {

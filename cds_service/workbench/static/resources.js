@@ -27,6 +27,7 @@ export function showResource(reference) {
   const plain = reference.replace(/#.*/, "");
   const found = chart.request && [...resourcesOf(chart.request)].find(([, resource]) => nameOf(resource) === plain);
   dialog.querySelector("h2").textContent = visible(plain, 120);
+  dialog.querySelector("#resource-words").textContent = found ? wordsOf(found[1], eventsByResource().get(plain)) : "";
   dialog.querySelector("pre").textContent = found
     ? pretty(found[1]) : "Not in the request: it may come from the FHIR server that was asked.";
   dialog.showModal();
