@@ -16,9 +16,9 @@ from gunicorn.glogging import Logger
 
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings, is_local, read_settings, state_folder
-from cds_service.web import create_app, metrics
+from cds_service.web import metrics
 from cds_service.web.journal import JsonLines
-from cds_service.workbench import is_on, prepare_workbench, register_workbench
+from cds_service.workbench import create_whole_app, is_on, prepare_workbench
 from cds_service.worker import Worker
 
 SPARE_THREADS = 16
@@ -105,12 +105,10 @@ def serve(bind: str, workers: int, ready: Callable[[], None]) -> None:
             "and cards that are set aside are not remembered"
         )
     _give_memory_back()
-    on = is_on(settings, bind)
-    app = create_app(settings, workbench=on)
-    register_workbench(app, on)
+    app = create_whole_app(settings, bind)
     _set_content_aside()
     Worker.seconds = settings.body_deadline
-    prepare = (lambda: prepare_workbench(app)) if on else None
+    prepare = (lambda: prepare_workbench(app)) if is_on(settings, bind) else None
     Server(_options(settings, bind, workers, ready, prepare), lambda: app).run()
 
 

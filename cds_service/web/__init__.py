@@ -28,9 +28,10 @@ from cds_service.web.store import Store
 
 
 def create_app(settings: Settings | None = None, replays: Replays | None = None, workbench: bool = False) -> Flask:
-    """The WSGI application. ``workbench``: its trial calls are honoured, its pages are registered by the caller.
+    """The endpoints. ``workbench``: its trial calls are honoured, its pages are registered by the caller.
 
-    Raises ContentError or SettingsError: then it must not start."""
+    Raises ContentError or SettingsError: then it must not start.
+    """
     # httpx logs each address it asks; those of key servers and FHIR servers do not belong in our log.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     settings = settings or read_settings()

@@ -28,9 +28,10 @@ class _Change(Schema):
     class Meta:
         unknown = RAISE
 
+    kind = fields.String(required=True)
+
 
 class _Lab(_Change):
-    kind = fields.String(required=True)
     analyte = fields.String(required=True)
     value = fields.Float(required=True, validate=validate.Range(min=0, max=1e6))
     unit = fields.String(required=True, validate=validate.Length(max=40))
@@ -38,29 +39,24 @@ class _Lab(_Change):
 
 
 class _Finding(_Change):
-    kind = fields.String(required=True)
     finding = fields.String(required=True)
     presence = fields.String(required=True, validate=validate.OneOf(("present", "absent")))
 
 
 class _Age(_Change):
-    kind = fields.String(required=True)
     years = fields.Integer(required=True, validate=validate.Range(min=0, max=120))
 
 
 class _Day(_Change):
-    kind = fields.String(required=True)
     day = fields.Date(required=True, validate=validate.Range(*TRIAL_DAYS))
 
 
 class _Medicine(_Change):
-    kind = fields.String(required=True)
     medicine = fields.String(required=True)
     started = fields.Date(required=True, validate=validate.Range(*TRIAL_DAYS))
 
 
 class _Without(_Change):
-    kind = fields.String(required=True)
     reference = fields.String(required=True, validate=validate.Regexp(r"[A-Za-z]{1,40}/[A-Za-z0-9.-]{1,64}\Z"))
 
 

@@ -17,8 +17,7 @@ from cds_service.intake.concepts import Concepts
 from cds_service.intake.resources import About, read_answers
 from cds_service.knowledge.reading import Reading
 from cds_service.workbench.questionnaire import Answers, enabled, response
-
-SILENT = "silent"
+from cds_service.workbench.words import SILENT
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from cds_service.workbench import words
 from cds_service.workbench.access import bear_policy, require_own_page
 from cds_service.workbench.changes import Known, Possible, applied, compared, possible, read_changes, with_answers
 from cds_service.workbench.charts import request_of_chart
-from cds_service.workbench.deciding import SILENT, Form, askable_items, next_step
+from cds_service.workbench.deciding import Form, askable_items, next_step
 from cds_service.workbench.markdown import rendered
 from cds_service.workbench.patients import Story, request_of, stories
 from cds_service.workbench.pictures import lab_picture, timeline_picture
@@ -187,7 +187,7 @@ def changed() -> Response:
     changes = read_changes(body.get("changes"), can)
     given = _object(body.get("request"), "request")
     hook = read_envelope(given)
-    spec = history_of(here.settings.content)
+    spec = history_of(here.knowledge)
     try:
         done = applied(
             given, changes, can, Known(here.knowledge, here.reading, spec), day_of(hook, here, here.settings.today())
@@ -215,7 +215,7 @@ def _object(value: Any, where: str = "$") -> dict[str, Any]:
 
 def _can_be_changed() -> Possible:
     here = state()
-    return once("changes", lambda: possible(here.knowledge, here.reading, history_of(here.settings.content)))
+    return once("changes", lambda: possible(here.knowledge, here.reading, history_of(here.knowledge)))
 
 
 def make_ready() -> None:
@@ -240,7 +240,7 @@ def history() -> str:
 def history_next() -> Response:
     """The next question as HTML, or none: ``{"request": …, "answers": {…}, "skipped": […], "everything": false}``."""
     here, body = state(), _object(sent())
-    spec = history_of(here.settings.content)
+    spec = history_of(here.knowledge)
     answers = read_answers(body.get("answers", {}), spec, here.knowledge)
     _, outcome = assess_call(body.get("request"), state().settings.today())
     form = Form.over(outcome, spec, here.reading, here.settings.policy)
@@ -248,7 +248,7 @@ def history_next() -> Response:
     step = next_step(form, answers, skipped, askable_items(outcome, spec))
     wanted = step.left if body.get("everything") is True else (step.ask,) if step.ask else ()
     # Without an age many rules cannot be judged: no card then says nothing.
-    ageless = step.tier == SILENT and outcome.assessment.case["age"].value is None
+    ageless = step.tier == words.SILENT and outcome.assessment.case["age"].value is None
     return json_response(
         {
             "tier": "undecided" if ageless else step.tier,
@@ -271,7 +271,7 @@ def _question(link: str, spec: Mapping[str, Any]) -> str:
 def history_answers() -> Response:
     """Answers as FHIR, and the request with them in it: ``{"request": …, "answers": {…}}``."""
     here, body = state(), _object(sent())
-    spec = history_of(here.settings.content)
+    spec = history_of(here.knowledge)
     answers = read_answers(body.get("answers", {}), spec, here.knowledge)
     given = _object(body.get("request"), "request")
     hook = read_envelope(given)
@@ -295,7 +295,7 @@ def questionnaire_resource() -> Response:
     here = state()
 
     def made() -> tuple[str, bytes]:
-        form = questionnaire(history_of(here.settings.content), here.knowledge, here.settings.public_url)
+        form = questionnaire(history_of(here.knowledge), here.knowledge, here.settings.public_url)
         return "application/fhir+json", orjson.dumps(form)
 
     return kept("Questionnaire", made)

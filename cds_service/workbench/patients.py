@@ -14,9 +14,9 @@ import orjson
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.knowledge.files import folder, read_yaml
 from cds_service.workbench.charts import request_of_bundle, the_patient
+from cds_service.workbench.words import SILENT
 
 SHELVES = ("records", "quiet")
-SILENT = "silent"
 Json = dict[str, Any]
 
 

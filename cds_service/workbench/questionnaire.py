@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from cds_service.artefacts.questionnaire import ADDRESS, NOWHERE, Json, Spec, is_flag, items, local_coding, options
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.spans import Span
 from cds_service.errors import Fault, RequestError
-from cds_service.knowledge.files import folder, read_yaml
 
 Answers = Mapping[str, list[Any]]
 LONGEST_TEXT = 1000
 _SURVEY = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "survey"}
 
 
-@cache
-def history(content: Path | None) -> Spec:
-    """structured-history.yaml as it is written; it was checked when the service started."""
-    spec: Spec = read_yaml((content or folder("cards")) / "structured-history.yaml")
+def history(knowledge: Knowledge) -> Spec:
+    """structured-history.yaml as it is written."""
+    spec: Spec = knowledge.written.plain["structured-history.yaml"]
     return spec
 
 

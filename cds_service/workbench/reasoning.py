@@ -17,7 +17,6 @@ from cds_service.workbench.timeline import events
 
 Json = dict[str, Any]
 NOT_INDICATED = "no rule that holds now asks for it"
-_STATES = {"done": "done", "pending": "pending", "withheld": "withheld"}
 
 
 def document(outcome: Outcome) -> Json:
@@ -51,7 +50,7 @@ def document(outcome: Outcome) -> Json:
         "labs": list(lab_courses(case)),
         "timeline": list(events(case)),
         "gaps": [{"query": gap.query, "reason": gap.reason, "count": gap.count} for gap in assessment.gaps],
-        "unanswered": sorted(_unanswered(assessment)),
+        "unanswered": sorted(set(QUERIES) - case.chart.answered),
         "otherPatients": outcome.other_patients,
     }
 
@@ -68,10 +67,6 @@ def _because(card: CardPlan, case: Case) -> list[str]:
     lasted = [name for name in fired if name == "duration_days"]  # which makes twitching fresh or persistent
     said = [name for name in dict.fromkeys([*found, *lasted]) if name not in plain] if found else []
     return said or [name for name in dict.fromkeys(fired) if name not in plain]
-
-
-def _unanswered(assessment: Assessment) -> Iterable[str]:
-    return set(QUERIES) - assessment.case.chart.answered
 
 
 def _rung(rung: Rung, case: Case) -> Json:
@@ -181,7 +176,7 @@ def _suggested(order: PlannedOrder, card: str) -> Json:
 
 def _held(held: Withheld, card: str) -> Json:
     test = held.investigation
-    found = _test(test.id, test.title, test.kind, _STATES[held.state], held.because, card, "")
+    found = _test(test.id, test.title, test.kind, held.state, held.because, card, "")
     return found | {"evidence": _evidence(held.evidence)}
 
 

@@ -18,10 +18,11 @@ BANDS = {
     "critical_low": "critically low", "low": "low", "borderline_low": "just below the reference", "normal": "normal",
     "borderline_high": "just above the reference", "high": "high", "critical_high": "critically high",
 }  # fmt: skip
+SILENT = "silent"
 TIERS = {
     "T0": "emergency", "T1": "critical value", "T2": "red flag", "T3": "place", "T4": "correctable result",
     "T5": "medicine or withdrawal", "T6": "hyperexcitable nerve", "T7": "benign pattern",
-    "overlay": "beside the ladder", "silent": "no card",
+    "overlay": "beside the ladder", SILENT: "no card",
 }  # fmt: skip
 
 

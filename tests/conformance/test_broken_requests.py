@@ -6,29 +6,21 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cds_service import fhir
-from cds_service.settings import read_settings
-from cds_service.web import create_app
-from tests.conftest import FIXTURES, TODAY, pages, read_page
+from tests.applications import client
+from tests.conftest import FIXTURES, pages, read_page
+from tests.served import SERVICE
 
-SERVICE = "/cds-services/muscle-twitching"
 # Words of FHIR and CDS Hooks that a message may use although the request holds them too.
 VOCABULARY = {
     "patient-view", "Patient", "Bundle", "Condition", "Observation", "OperationOutcome", "error", "required",
     "searchset", "Encounter", "MedicationRequest",
 }  # fmt: skip
-
-
-@cache
-def client() -> Any:
-    settings = read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"})
-    return create_app(settings).test_client()
 
 
 def body_of(page: Path, told: Any) -> bytes:

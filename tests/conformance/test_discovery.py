@@ -12,9 +12,8 @@ from urllib.parse import parse_qsl, unquote
 
 import pytest
 
-from cds_service.settings import read_settings
-from cds_service.web import create_app
-from tests.conftest import FIXTURES, TODAY
+from tests.applications import client
+from tests.conftest import FIXTURES
 
 Check = Callable[[Any], Iterator[str]]
 
@@ -24,12 +23,6 @@ CONTEXT = {"context.userId", "context.patientId", "context.encounterId"}
 USER = {"userPractitionerId", "userPractitionerRoleId", "userPatientId", "userRelatedPersonId"}
 # Search parameters of the templates: of type reference, token and date.
 REFERENCES, TOKENS, DATES, PAGES = {"patient"}, {"category", "intent"}, {"date"}, {"_count"}
-
-
-@cache
-def client() -> Any:
-    settings = read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"})
-    return create_app(settings).test_client()
 
 
 @cache

@@ -7,24 +7,16 @@ import gzip
 import json
 import logging
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import pytest
 
 from cds_service import fhir
-from cds_service.settings import read_settings
-from cds_service.web import create_app
-from tests.conftest import FIXTURES, TODAY
+from tests.applications import client
+from tests.conftest import FIXTURES
+from tests.served import SERVICE
 
-SERVICE = "/cds-services/muscle-twitching"
 GOOD = (FIXTURES / "requests" / "hand-weakness.json").read_bytes()
-
-
-@cache
-def client() -> Any:
-    settings = read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"})
-    return create_app(settings).test_client()
 
 
 def call(raw: bytes, **headers: str) -> Any:

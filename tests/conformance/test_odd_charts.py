@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import time
-from functools import cache
 from typing import Any
 
 import pytest
@@ -13,18 +12,11 @@ import pytest
 from cds_service.intake.prefetch import gather, whole_record
 from cds_service.intake.read import Reader
 from cds_service.intake.resources import MOST_WORDS
-from cds_service.settings import read_settings
-from cds_service.web import create_app
+from tests.applications import client
 from tests.conftest import _COMPILED, FIXTURES, TODAY
+from tests.served import SERVICE
 
-SERVICE = "/cds-services/muscle-twitching"
 KNOWLEDGE, READING = _COMPILED
-
-
-@cache
-def client() -> Any:
-    settings = read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"})
-    return create_app(settings).test_client()
 
 
 def request() -> Any:

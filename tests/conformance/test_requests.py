@@ -9,25 +9,17 @@ import socket
 import sys
 import uuid
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import pytest
 
 from cds_service import fhir
-from cds_service.settings import read_settings
-from cds_service.web import create_app
-from tests.conftest import FIXTURES, TODAY
+from tests.applications import client
+from tests.conftest import FIXTURES
+from tests.served import SERVICE
 
-SERVICE = "/cds-services/muscle-twitching"
 FAILURE = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "timeout"}]}
 NOBODY = {"resourceType": "Bundle", "type": "searchset", "total": 0}
-
-
-@cache
-def client() -> Any:
-    settings = read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"})
-    return create_app(settings).test_client()
 
 
 def asked(name: str = "low-potassium") -> Any:

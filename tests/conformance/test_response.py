@@ -1,8 +1,4 @@
-"""Each clause of CDS Hooks that binds a response is a named check, run over the answers to invented patients.
-
-The answers come over HTTP from the application. One application serves all tests here: building it
-for every test would compile the content each time.
-"""
+"""Each clause of CDS Hooks that binds a response is a named check, run over the answers to invented patients."""
 
 from __future__ import annotations
 
@@ -21,24 +17,15 @@ from marshmallow import ValidationError
 from cds_service import fhir
 from cds_service.clinical.chart import QUERIES
 from cds_service.response.schema import check_cards
-from cds_service.settings import read_settings
-from cds_service.web import create_app
-from tests.conftest import FIXTURES, TODAY, read_page
-
-SERVICE = "/cds-services/muscle-twitching"
+from tests.applications import client
+from tests.conftest import FIXTURES, read_page
+from tests.served import SERVICE
 
 Check = Callable[[Any], Iterator[str]]
 Path = tuple[str | int, ...]
 
 
 # ---------------------------------------------------------------- the answers
-
-
-@cache
-def service() -> Any:
-    """A test client of the application, with the settings of the `app` fixture."""
-    settings = read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"})
-    return create_app(settings).test_client()
 
 
 @cache
@@ -53,7 +40,7 @@ def request_of(name: str) -> Any:
 
 def call(body: Any) -> Any:
     """POST a request to the service."""
-    return service().post(SERVICE, data=json.dumps(body), content_type="application/json")
+    return client().post(SERVICE, data=json.dumps(body), content_type="application/json")
 
 
 def request_for(bundle: Any, encounter: str = "") -> Any:

@@ -21,25 +21,18 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from cds_service import __version__
 from cds_service.errors import StoreError
 from cds_service.response.uuids import Issued, write
-from cds_service.settings import read_settings
-from cds_service.web import create_app
-from cds_service.workbench import register_workbench
-from tests.conftest import FIXTURES, ROOT, TODAY, read_page
+from tests.applications import client, whole_application
+from tests.conftest import FIXTURES, ROOT, read_page
 from tests.network.applications import by_token
 from tests.network.signing import good as signed
-from tests.served import Served
+from tests.served import SERVICE, Served
 
-SERVICE = "/cds-services/muscle-twitching"
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 
 
 @cache
 def application() -> Any:
-    app = create_app(
-        read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": "only-for-these-tests"}), workbench=True
-    )
-    register_workbench(app)
-    return app
+    return whole_application()
 
 
 @cache
@@ -107,8 +100,7 @@ def test_an_address_outside_the_document_has_no_route() -> None:
 
 
 def test_the_reference_shows_every_operation_and_schema_and_loads_nothing() -> None:
-    application_without_workbench = create_app(read_settings({"CDS_WORKBENCH": "off"}))
-    answer = application_without_workbench.test_client().get("/docs")
+    answer = client().get("/docs")  # also where there is no workbench
     page = answer.get_data(as_text=True)
     for path, method, operation in operations():
         assert f'id="{operation["operationId"]}"' in page

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from cds_service.errors import SettingsError
-from cds_service.settings import read_settings
-from cds_service.web import create_app
+from tests.applications import application
 from tests.conftest import FIXTURES, ROOT
 from tests.served import SERVICE, Served, refused, serving
 
@@ -153,24 +152,6 @@ def test_broken_content_does_not_start_and_names_file_and_field(tmp_path: Path) 
     assert "tier" in said
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("CDS_TODAY", "15.06.2026"),
-        ("CDS_SECRET", "short"),
-        ("CDS_EMERGENCY_TIER", "yes"),
-        ("CDS_ORDER_INTENT", "filler-order"),
-        ("CDS_QUIET_UNDER_DAYS", "-1"),
-        ("CDS_MAX_BODY_MB", "0"),
-        ("CDS_PREFETCH", "labs,medicine"),
-        ("CDS_CONTENT", "/nowhere/at/all"),
-    ],
-)
-def test_a_bad_setting_is_refused_and_named(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=name):
-        read_settings({name: value})
-
-
 def test_a_service_with_bad_settings_does_not_start_and_names_all_at_once(tmp_path: Path) -> None:
     said = refused(tmp_path, CDS_TODAY="soon", CDS_ORDER_INTENT="wish")
     assert "CDS_TODAY" in said
@@ -179,14 +160,14 @@ def test_a_service_with_bad_settings_does_not_start_and_names_all_at_once(tmp_pa
 
 def test_a_card_that_does_not_exist_cannot_be_switched_off() -> None:
     with pytest.raises(SettingsError, match="TW99"):
-        create_app(read_settings({"CDS_CARDS_OFF": "TW27,TW99"}))
+        application(CDS_CARDS_OFF="TW27,TW99")
 
 
 def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a-file").write_text("", encoding="utf-8")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "a-file" / "state"))
     with pytest.raises(SettingsError, match="XDG_STATE_HOME"):
-        create_app(read_settings({}))
+        application()
 
 
 def test_an_address_that_cannot_be_is_refused_with_an_example(tmp_path: Path) -> None:

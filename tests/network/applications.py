@@ -1,27 +1,17 @@
-"""The application inside the test's own process, with authentication on and content that is compiled already."""
+"""Applications that know their clients by tokens."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from flask import Flask
 
-from cds_service.settings import read_settings
-from cds_service.web import create_app
 from cds_service.web.caller import Replays
-from tests.conftest import _COMPILED
+from tests.applications import application
 from tests.network.signing import ISSUER, PUBLIC_URL, public_jwk
-
-SERVICE = "/cds-services/muscle-twitching"
-
-
-def application(replays: Replays | None = None, **settings: str) -> Flask:
-    """create_app as it is, except that the content is not compiled once more."""
-    with patch("cds_service.web.load", lambda folder: _COMPILED):
-        return create_app(read_settings({"CDS_SECRET": "only-for-these-tests"} | settings), replays)
+from tests.served import SERVICE as SERVICE
 
 
 def clients_file(folder: Path, *clients: dict[str, Any]) -> Path:

@@ -15,11 +15,10 @@ import pytest
 from flask import Flask, g, request
 from sqlalchemy import create_engine, make_url
 
-from cds_service.settings import read_settings
-from cds_service.web import create_app
 from cds_service.web.caller import Caller
 from cds_service.web.state import State
 from cds_service.web.store import Store
+from tests.applications import application
 from tests.conftest import FIXTURES, TODAY
 
 
@@ -69,9 +68,6 @@ def empty_postgresql_database(server: str) -> str:
     return make_url(server).set(database="tests").render_as_string(hide_password=False)
 
 
-SECRET = "only-for-these-tests"
-
-
 @dataclass
 class Clock:
     """A clock that a test can put forward."""
@@ -113,12 +109,11 @@ class House:
 
 
 @pytest.fixture
-def build(monkeypatch: pytest.MonkeyPatch, knowledge: Any, reading: Any) -> Callable[..., House]:
-    """The application with these settings, with content that is compiled once, and a tenant in a header."""
-    monkeypatch.setattr("cds_service.web.load", lambda folder: (knowledge, reading))
+def build() -> Callable[..., House]:
+    """The application with these settings, and a tenant in a header."""
 
     def made(**settings: str) -> House:
-        app = create_app(read_settings({"CDS_TODAY": TODAY.isoformat(), "CDS_SECRET": SECRET} | settings))
+        app = application(**({"CDS_TODAY": TODAY.isoformat()} | settings))
 
         @app.before_request
         def who() -> None:

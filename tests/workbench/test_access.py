@@ -13,9 +13,9 @@ from cds_service.settings import read_settings
 from cds_service.web.store import Store
 from cds_service.workbench import is_on, prepare_workbench
 from cds_service.workbench.patients import request_of, stories
-from tests.workbench.conftest import application
+from tests.applications import whole_application as application
+from tests.served import SERVICE as HOOK
 
-HOOK = "/cds-services/muscle-twitching"
 REQUEST = request_of(stories()["EX10-suppressed-tsh"])
 
 WHEN = [

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from cds_service.workbench.patients import Story, request_of, stories
 from cds_service.workbench.short import chart_in_short
 from tests.contract.test_openapi import faults
+from tests.served import SERVICE as HOOK
 
-HOOK = "/cds-services/muscle-twitching"
 _RULE = re.compile(r"\*Rules? (.*?), content ")
 
 

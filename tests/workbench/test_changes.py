@@ -14,7 +14,6 @@ from cds_service.workbench.changes import possible
 from cds_service.workbench.patients import request_of, stories
 from cds_service.workbench.questionnaire import history
 
-HOOK = "/cds-services/muscle-twitching"
 REQUEST = request_of(stories()["EX07-thiazide-ppi-low-k-mg"])
 
 
@@ -76,7 +75,7 @@ def test_a_medicine_is_added_since_a_day(client: FlaskClient) -> None:
 
 def test_every_medicine_that_is_offered_counts_as_one_of_its_class(client: FlaskClient) -> None:
     here: State = client.application.extensions["cds"]
-    offered = possible(here.knowledge, here.reading, history(None)).medicines
+    offered = possible(here.knowledge, here.reading, history(here.knowledge)).medicines
     assert len(offered) > 30
     for name, words in offered.items():
         codes = tuple(here.reading.medicines_in(words))
@@ -122,7 +121,7 @@ def test_every_finding_that_is_offered_can_be_stated(client: FlaskClient) -> Non
     """The first and then every tenth, as all of them take long. Where a record outweighs it, the page says so."""
     here: State = client.application.extensions["cds"]
     knowledge: Knowledge = here.knowledge
-    offered = list(possible(knowledge, here.reading, history(None)).findings)
+    offered = list(possible(knowledge, here.reading, history(knowledge)).findings)
     assert len(offered) > 80
     for name in offered[::10]:
         request = changed(client, {"kind": "finding", "finding": name, "presence": "present"})

@@ -11,10 +11,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from cds_service.workbench.patients import request_of, stories
+from tests.served import SERVICE as HOOK
 
 BUNDLE = json.loads(stories()["EX10-suppressed-tsh"].file.read_bytes())
 SECRET = "SECRET-VALUE"
-HOOK = "/cds-services/muscle-twitching"
 
 
 def test_a_bundle_becomes_a_request_that_answers_every_query(client: FlaskClient) -> None:

@@ -16,12 +16,13 @@ from cds_service.web.hooks import assess_call
 from cds_service.web.state import state
 from cds_service.workbench.deciding import Form
 from cds_service.workbench.patients import request_of, stories
-from cds_service.workbench.questionnaire import enabled, history
+from cds_service.workbench.questionnaire import enabled
 from cds_service.worked_examples import case_of
-from tests.conftest import TODAY
-from tests.workbench.conftest import application
+from tests.applications import whole_application as application
+from tests.conftest import _CONTENT, TODAY
+from tests.served import SERVICE as HOOK
 
-HOOK = "/cds-services/muscle-twitching"
+FORM = _CONTENT.plain["structured-history.yaml"]
 UNEXAMINED = request_of(stories()["A01-words-under-another-code"])
 REASSURING = {
     "weak": ["no"], "exam.result": ["all-normal"], "onset.ago": ["4-to-12-weeks"], "site.where": ["leg-left"],
@@ -44,7 +45,7 @@ def test_the_form_is_a_valid_questionnaire_with_every_question(client: FlaskClie
     assert fhir.faults(form) == []
     assert form["status"] == "draft"
     listed = [item for group in form["item"] for item in group["item"]]
-    assert {item["linkId"] for item in listed} == set(items(history(None)))
+    assert {item["linkId"] for item in listed} == set(items(FORM))
     weak = next(item for item in listed if item["linkId"] == "weak")
     assert [o["valueCoding"]["code"] for o in weak["answerOption"]] == ["373066001", "373067005", "unknown"]
     where = next(item for item in listed if item["linkId"] == "weak.where")
@@ -91,7 +92,7 @@ def over_the_chart() -> Form:
         app.preprocess_request()
         _, outcome = assess_call(UNEXAMINED, TODAY)
         here = state()
-        return Form.over(outcome, history(None), here.reading, here.settings.policy)
+        return Form.over(outcome, FORM, here.reading, here.settings.policy)
 
 
 def tier_with(answers: Any) -> str:
@@ -100,7 +101,7 @@ def tier_with(answers: Any) -> str:
 
 def sides_of(link: str) -> list[list[Any]]:
     """Every choice of its own; a number at its ends; a date lately and long ago."""
-    item, form = items(history(None))[link], over_the_chart()
+    item, form = items(FORM)[link], over_the_chart()
     listed = [[option["value"]] for option in options(item, form.knowledge)]
     dates = [["2026-06-12"], ["2026-03-01"]]
     return listed or (dates if item["type"].startswith("date") else [[item.get("min", 0)], [item.get("max", 1000)]])
@@ -108,7 +109,7 @@ def sides_of(link: str) -> list[list[Any]]:
 
 def sides_with_what_they_open(link: str, answers: Any) -> Iterator[Any]:
     """Each side alone, with each side of each question that it opens, and with the first of all that it opens."""
-    by_id = items(history(None))
+    by_id = items(FORM)
     for side in sides_of(link):
         tried = answers | {link: side}
         yield tried
@@ -188,7 +189,7 @@ def test_answers_become_fhir_and_change_the_cards(client: FlaskClient) -> None:
 
 def opened_by(link: str) -> dict[str, Any]:
     """Answers that open a question, and the questions that open those."""
-    shown = items(history(None))[link].get("shown_when", ())
+    shown = items(FORM)[link].get("shown_when", ())
     if not shown or "is" not in shown[0]:
         return {}
     return opened_by(shown[0]["answer"]) | {shown[0]["answer"]: str(shown[0]["is"][0])}
@@ -211,7 +212,7 @@ def said_of(item: Any) -> Iterator[tuple[Any, str, str]]:
 
 def test_every_answer_sets_what_the_form_says(knowledge: Any, reading: Any) -> None:
     wrong = []
-    for link, item in items(history(None)).items():
+    for link, item in items(FORM).items():
         judged: dict[str, Any] = {}
         for answer, name, presence in said_of(item):
             if str(answer) not in judged:
