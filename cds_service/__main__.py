@@ -13,14 +13,9 @@ import click
 import orjson
 
 from cds_service import __version__
-from cds_service.command_line import ClearErrors, day
+from cds_service.command_line import clear_errors, content_option, day
 from cds_service.review.commands import compare, impact, review, simulate
 
-_CONTENT = click.option(
-    "--content",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The content in this folder; default: what CDS_CONTENT names, else what comes along.",
-)
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -85,7 +80,7 @@ def serve(bind: str, workers: int) -> None:
             f"http://{bind}/cds-services/muscle-twitching"
         )
 
-    with ClearErrors():
+    with clear_errors():
         now = read_settings()
         run(bind, workers, ready)
 
@@ -93,11 +88,7 @@ def serve(bind: str, workers: int) -> None:
 @main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--today", help="Assess as of this date (2026-06-15); default: today.")
-@click.option(
-    "--content",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Assess with the content in this folder, such as an earlier version.",
-)
+@content_option
 @click.option("--explain", is_flag=True, help="Show the whole reasoning, not only the cards.")
 @click.option("--json", "as_json", is_flag=True, help="Print the CDS Hooks response as JSON.")
 def assess(file: Path, today: str | None, content: Path | None, explain: bool, as_json: bool) -> None:
@@ -112,7 +103,7 @@ def assess(file: Path, today: str | None, content: Path | None, explain: bool, a
     """
     from cds_service.terminal import assess_file, card_lines, explain_lines
 
-    with ClearErrors():
+    with clear_errors():
         outcome, cards = assess_file(file, day(today), content)
         if as_json:
             click.echo(orjson.dumps({"cards": cards}, option=orjson.OPT_INDENT_2).decode())
@@ -146,7 +137,7 @@ def check_content(folder: Path | None, today: str | None) -> None:
     from cds_service.settings import read_settings
     from cds_service.worked_examples import run
 
-    with ClearErrors():
+    with clear_errors():
         content = read_content(folder or read_settings().content, keep=True)
         knowledge, reading = compile_content(content)
         count = failed = 0
@@ -169,7 +160,7 @@ def check_content(folder: Path | None, today: str | None) -> None:
 
 @main.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@_CONTENT
+@content_option
 def handbook(folder: Path, content: Path | None) -> None:
     """Write the handbook into FOLDER: every rule in plain words, with sources, limits and worked examples.
 
@@ -181,7 +172,7 @@ def handbook(folder: Path, content: Path | None) -> None:
     from cds_service.knowledge.load import checked_content
     from cds_service.settings import read_settings
 
-    with ClearErrors():
+    with clear_errors():
         book = Handbook(checked_content(content or read_settings().content))
         count = _written(folder, ((path, page.body) for path, page in book.files()))
     click.echo(f"Handbook of content {book.content.version}: {count} files, begin with {folder / 'index.html'}")
@@ -189,7 +180,7 @@ def handbook(folder: Path, content: Path | None) -> None:
 
 @main.command("export-fhir")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@_CONTENT
+@content_option
 def export_fhir(folder: Path, content: Path | None) -> None:
     """Write the knowledge as FHIR R4 artefacts into FOLDER, a file each, and one transaction that loads them all.
 
@@ -202,7 +193,7 @@ def export_fhir(folder: Path, content: Path | None) -> None:
     from cds_service.knowledge.load import load
     from cds_service.settings import read_settings
 
-    with ClearErrors():
+    with clear_errors():
         settings = read_settings()
         knowledge, _ = load(content or settings.content)
         count = _written(folder, Artefacts(knowledge, settings.public_url).files())
@@ -254,7 +245,7 @@ def feedback_report(
     from cds_service.feedback_picture import draw
     from cds_service.feedback_report import comment_lines, read_report, table_lines, write_csv
 
-    with ClearErrors():
+    with clear_errors():
         begin = day(since, "--since") if since else None
         report = read_report(begin, origin, metrics)
     if not report.cards:
@@ -285,7 +276,7 @@ def settings() -> None:
     """
     from cds_service.settings import read_settings, shown_settings
 
-    with ClearErrors():
+    with clear_errors():
         for setting, value in shown_settings(os.environ):
             click.echo(f"{setting.name:26} {value:18} {setting.meaning}")
         read_settings()

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 import click
 
 from cds_service.errors import ContentError, RequestError, ReviewError, SettingsError
+
+content_option = click.option(
+    "--content",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The content in this folder; default: what CDS_CONTENT names, else what comes along.",
+)
 
 
 def day(text: str | None, option: str = "--today") -> date:
@@ -21,22 +30,18 @@ def day(text: str | None, option: str = "--today") -> date:
         raise click.BadParameter("write the date like 2026-06-15", param_hint=option) from None
 
 
-class ClearErrors:
+@contextmanager
+def clear_errors() -> Iterator[None]:
     """Our named errors as messages that say what to do; anything else keeps its traceback."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ContentError):
-            faults = "\n".join(f"  {fault}" for fault in error.faults)
-            raise click.ClickException(f"{len(error.faults)} faults in the clinical content:\n{faults}") from None
-        if isinstance(error, RequestError):
-            faults = "\n".join(f"  {fault}" for fault in error.faults)
-            raise click.ClickException(f"this chart cannot be assessed:\n{faults}") from None
-        if isinstance(error, RecursionError):
-            raise click.ClickException("this chart cannot be assessed: a resource is nested too deeply") from None
-        if isinstance(error, SettingsError):
-            raise click.ClickException(f"settings: {error}") from None
-        if isinstance(error, ReviewError):
-            raise click.ClickException(str(error)) from None
+    try:
+        yield
+    except (ContentError, RequestError) as error:
+        count = f"{len(error.faults)} faults in the clinical content"
+        said = count if isinstance(error, ContentError) else "this chart cannot be assessed"
+        raise click.ClickException("\n  ".join((f"{said}:", *map(str, error.faults)))) from None
+    except RecursionError:
+        raise click.ClickException("this chart cannot be assessed: a resource is nested too deeply") from None
+    except SettingsError as error:
+        raise click.ClickException(f"settings: {error}") from None
+    except ReviewError as error:
+        raise click.ClickException(str(error)) from None

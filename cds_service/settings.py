@@ -79,8 +79,12 @@ def _existing(is_one: Callable[[Path], bool], what: str) -> Callable[[str], Path
     return read
 
 
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _names(text: str) -> frozenset[str]:
-    return frozenset(part.strip() for part in text.split(",") if part.strip())
+    return frozenset(_listed(text))
 
 
 def _queries(text: str) -> frozenset[str]:
@@ -124,10 +128,6 @@ def _origins(text: str) -> frozenset[str]:
     if any(urlsplit(origin).path for origin in origins):
         raise ValueError("must list origins like https://ehr.example.org, without a path")
     return origins
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _algorithms(text: str) -> tuple[str, ...]:
@@ -305,17 +305,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     faults += _at_odds(values)
     if faults:
         raise SettingsError("; ".join(faults))
-    lasting = bool(values["CDS_SECRET"])
     return Settings(
-        policy=Policy(
-            quiet_under_days=values["CDS_QUIET_UNDER_DAYS"],
-            emergency_tier=values["CDS_EMERGENCY_TIER"] == "on",
-            cards_off=values["CDS_CARDS_OFF"],
-            order_intent=values["CDS_ORDER_INTENT"],
-        ),
+        policy=_policy(values),
         content=values["CDS_CONTENT"],
         secret=values["CDS_SECRET"] or secrets.token_bytes(32),
-        secret_is_lasting=lasting,
+        secret_is_lasting=bool(values["CDS_SECRET"]),
         prefetch=values["CDS_PREFETCH"],
         today_fixed=values["CDS_TODAY"],
         max_body=values["CDS_MAX_BODY_MB"] * 1024 * 1024,
@@ -337,6 +331,15 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         operations_bind=values["CDS_OPERATIONS_BIND"],
         workbench=values["CDS_WORKBENCH"],
         history_url=values["CDS_HISTORY_URL"],
+    )
+
+
+def _policy(values: Mapping[str, Any]) -> Policy:
+    return Policy(
+        quiet_under_days=values["CDS_QUIET_UNDER_DAYS"],
+        emergency_tier=values["CDS_EMERGENCY_TIER"] == "on",
+        cards_off=values["CDS_CARDS_OFF"],
+        order_intent=values["CDS_ORDER_INTENT"],
     )
 
 

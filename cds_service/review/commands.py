@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cds_service.command_line import ClearErrors, day
+from cds_service.command_line import clear_errors, content_option, day
 from cds_service.errors import ReviewError
 
 if TYPE_CHECKING:
@@ -52,11 +52,7 @@ _longest = click.option(
 @_inputs
 @_out
 @_as_of
-@click.option(
-    "--content",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Review with the content in this folder; default: what CDS_CONTENT names, else what comes along.",
-)
+@content_option
 @_workers
 @_limit
 @click.option("--cards", "with_cards", is_flag=True, help="Also write each card in full into results.ndjson.")
@@ -86,7 +82,7 @@ def review(inputs: tuple[Path, ...], out: Path, **options: Any) -> None:
     After an interruption:  cds-service review export-2026-06/ --out review --as-of 2026-06-15 --resume
     On a Spark cluster:     cds-service review /shared/export/ --out review --spark spark://head:7077
     """
-    with ClearErrors():
+    with clear_errors():
         tally = reviewed(ordered(inputs, out, **options))
     for line in _told(tally, out):
         click.echo(line)
@@ -168,7 +164,7 @@ def simulate(count: int, out: Path, as_of: str | None, **options: Any) -> None:
     A bulk export:       cds-service simulate 500 --out simulated-export --export --gz
     Then:                cds-service review simulated/records --out review --as-of 2026-06-15
     """
-    with ClearErrors():
+    with clear_errors():
         require("review")
         from cds_service.knowledge.codes import read_codes
         from cds_service.knowledge.files import folder
@@ -200,7 +196,7 @@ def compare(before: Path, after: Path, out: Path | None) -> None:
     DIR then holds comparison.html and changes.ndjson, a line for each patient whose advice changed.
     The exit code is 3 when either review has something in errors.ndjson: that was not compared.
     """
-    with ClearErrors():
+    with clear_errors():
         require("review")
         in_error = _compared(before, after, out)
     if in_error:
@@ -233,7 +229,7 @@ def impact(inputs: tuple[Path, ...], out: Path, content: Path, **options: Any) -
     A copy to change:   cp -r cards new-cards     (then edit, and cds-service check-content new-cards)
     What it changes:    cds-service impact --content new-cards export-2026-06/ --out impact
     """
-    with ClearErrors():
+    with clear_errors():
         from cds_service.review.run import MANIFEST
 
         for name, cards in (("before", None), ("after", content)):

@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from cds_service.errors import StoreError
 from cds_service.settings import Settings
 from cds_service.web import database
+from cds_service.web.journal import fields
 from cds_service.web.tables import dismissals, feedback, replays
 
 log = logging.getLogger("cds_service")
@@ -192,7 +193,7 @@ class Store:
         try:
             self.tidy()
         except StoreError as error:
-            log.warning("old entries were not erased", extra={"fields": {"kind": str(error)}})
+            log.warning("old entries were not erased", extra=fields(kind=str(error)))
 
     # ------------------------------------------------------------ connections
 
