@@ -5,77 +5,92 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cds_service.errors import ContentError
+from cds_service.errors import ContentError, Fault
 from cds_service.handbook.library import MEDICINES, REFERENCE, Library
+from cds_service.knowledge.content import Content
 from cds_service.knowledge.links import check_links
-from cds_service.knowledge.load import Content, read_content
+from cds_service.knowledge.load import read_content
 from tests.conftest import ROOT
 
 K_LOW = "findings/laboratory/k_low.yaml"
 TW14 = "catalogue/TW14-thyroid-function.yaml"
 ECG = "investigations/ECG.yaml"
 
-FAULTS = [
+IN_ONE_PAGE = [
     # file, what is there, what is written instead, words of the message
-    (K_LOW, "when: low_K", "when: low_Kalium", ["k_low.yaml", "'low_Kalium'", "does not exist"]),
-    (K_LOW, "when: low_K", "when: {below: {K: 3.5}}", ["k_low.yaml", "write the limit in mmol/L"]),
-    (K_LOW, "when: low_K", "when: {below: {K: 3.5 mg/dL}}", ["k_low.yaml", "mg/dL"]),
     (K_LOW, "when: low_K", "when: {unless: low_K}", ["k_low.yaml when", "unless", "use exactly one of"]),
     (K_LOW, "when: low_K", "when: low_K\ncompute: weight_falls", ["k_low.yaml", "exactly one of"]),
-    (K_LOW, "when: low_K", "when: k_low", ["k_low.yaml", "depends on itself"]),
     (K_LOW, "status: draft", "status: approved", ["k_low.yaml reviewed_by", "names its reviewer"]),
     (K_LOW, "status: draft", "state: draft", ["k_low.yaml state", "not a field"]),
     (K_LOW, "id: k_low", "id: k_lo", ["k_low.yaml", "differs from the file's name"]),
     (K_LOW, "id: k_low", "id: k_low\nid: k_low", ["k_low.yaml line 2", "written twice"]),
-    (K_LOW, "source: ", "source: nobody-", ["k_low.yaml", "nobody-", "does not exist"]),
     (K_LOW, "id: k_low", "id: [k_low", ["k_low.yaml line"]),
     (TW14, "tier: T4", "tier: T9", ["TW14-thyroid-function.yaml tier"]),
-    (TW14, "order: LAB-FT4-T3", "order: LAB-FT5", ["TW14-thyroid-function.yaml", "LAB-FT5", "does not exist"]),
-    (TW14, "  - text: ", f'  - text: "{"long " * 40}"\n  - text: ', ["TW14", "under 140"]),
     (ECG, "pending_for: ", "pending_for: about ", ["ECG.yaml pending_for"]),
     ("analytes.yaml", "critical: {at_most: 2.5", "critical: {atmost: 2.5", ["analytes.yaml", "atmost"]),
     ("hypotheses.yaml", "excluded_when:", "excluded_if:", ["hypotheses.yaml", "excluded_if"]),
+    ("cautions.yaml", "\ncautions:", "\ncaution:", ["cautions.yaml", "has no list 'cautions'"]),
     ("words.yaml", "sides:", "side:", ["words.yaml side", "not a field"]),
     ("entry-gate.yaml", "beside: 4", "beside: 0", ["entry-gate.yaml beside"]),
 ]
+BETWEEN_PAGES: list[tuple[str, str, dict[str, Any], list[str]]] = [
+    # part of the content, page, what is changed in it, words of the message
+    ("findings", "k_low", {"when": "low_Kalium"}, ["k_low.yaml", "'low_Kalium'", "does not exist"]),
+    ("findings", "k_low", {"when": {"below": {"K": "3.5"}}}, ["k_low.yaml", "write the limit in mmol/L"]),
+    ("findings", "k_low", {"when": {"below": {"K": "3.5 mg/dL"}}}, ["k_low.yaml", "mg/dL"]),
+    ("findings", "k_low", {"when": "k_low"}, ["k_low.yaml", "depends on itself"]),
+    ("findings", "k_low", {"why": [{"source": "nobody"}]}, ["k_low.yaml", "'nobody'", "does not exist"]),
+    ("cards", "TW14", {"suggestions": [{"orders": [{"order": "LAB-FT5"}]}]}, ["TW14", "'LAB-FT5'", "does not exist"]),
+    ("cards", "TW14", {"summary": [{"text": "long " * 40}]}, ["TW14", "under 140"]),
+]
 
 
-@pytest.fixture(scope="module")
-def cards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(shutil.copytree(ROOT / "cards", tmp_path_factory.mktemp("content") / "cards"))
+def spoil(cards: Path, file: str, there: str, instead: str) -> None:
+    """Write a page of the content with something else in it."""
+    text = (ROOT / "cards" / file).read_text(encoding="utf-8")
+    assert there in text
+    (cards / file).parent.mkdir(parents=True, exist_ok=True)
+    (cards / file).write_text(text.replace(there, instead, 1), encoding="utf-8")
 
 
-@pytest.mark.parametrize(("file", "there", "instead", "words"), FAULTS)
-def test_one_fault_stops_the_start(cards: Path, file: str, there: str, instead: str, words: list[str]) -> None:
-    page = cards / file
-    sound = page.read_text(encoding="utf-8")
-    assert there in sound
-    page.write_text(sound.replace(there, instead, 1), encoding="utf-8")
-    try:
-        with pytest.raises(ContentError) as refused:
-            read_content(cards)
-    finally:
-        page.write_text(sound, encoding="utf-8")
-    message = str(refused.value)
-    assert not [word for word in words if word not in message], message
+def refusal(cards: Path) -> tuple[Fault, ...]:
+    with pytest.raises(ContentError) as refused:
+        read_content(cards)
+    return refused.value.faults
 
 
-def test_all_faults_are_told_at_once(cards: Path) -> None:
-    pages = [cards / name for name in (K_LOW, TW14, ECG)]
-    sound = [page.read_text(encoding="utf-8") for page in pages]
-    for page, text in zip(pages, sound, strict=True):
-        page.write_text(text.replace("status: draft", "status: drafty"), encoding="utf-8")
-    try:
-        with pytest.raises(ContentError) as refused:
-            read_content(cards)
-    finally:
-        for page, text in zip(pages, sound, strict=True):
-            page.write_text(text, encoding="utf-8")
-    assert len(refused.value.faults) == 3
-    assert read_content(cards).version
+@pytest.mark.parametrize(("file", "there", "instead", "words"), IN_ONE_PAGE)
+def test_a_fault_of_a_page_is_named(tmp_path: Path, file: str, there: str, instead: str, words: list[str]) -> None:
+    spoil(tmp_path, file, there, instead)  # alone: to read all the others takes seconds
+    said = [str(fault) for fault in refusal(tmp_path)]
+    assert [line for line in said if all(word in line for word in words)], said
+
+
+@pytest.mark.parametrize(("part", "name", "change", "words"), BETWEEN_PAGES)
+def test_a_fault_between_pages_is_named(
+    content: Content, part: str, name: str, change: dict[str, Any], words: list[str]
+) -> None:
+    pages = getattr(content, part)
+    said = [str(fault) for fault in check_links(replace(content, **{part: pages | {name: pages[name] | change}}))]
+    assert [line for line in said if all(word in line for word in words)], said
+
+
+def test_one_fault_stops_the_start(tmp_path: Path) -> None:
+    cards = Path(shutil.copytree(ROOT / "cards", tmp_path / "cards"))
+    spoil(cards, K_LOW, "when: low_K", "when: low_Kalium")
+    (fault,) = refusal(cards)
+    assert "low_Kalium" in str(fault)
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    cards = Path(shutil.copytree(ROOT / "cards", tmp_path / "cards"))
+    for page in (K_LOW, TW14, ECG):
+        spoil(cards, page, "status: draft", "status: drafty")
+    assert len(refusal(cards)) == 3
 
 
 # ---------------------------------------------------------------- ids, which are addresses
