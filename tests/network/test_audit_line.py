@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +17,11 @@ from tests.network.signing import ISSUER, PUBLIC_URL, Draft, bearer, usual_claim
 
 GOOD = (FIXTURES / "requests" / "hand-weakness.json").read_bytes()
 WHO = pseudonym(b"only-for-these-tests", f"{ISSUER}\x1f")
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return by_token(tmp_path_factory.mktemp("audit")).test_client()
 
 
 def line_of(client: Any, caplog: pytest.LogCaptureFixture, method: str, path: str, body: bytes = b"") -> dict[str, Any]:
@@ -41,16 +45,15 @@ def line_of(client: Any, caplog: pytest.LogCaptureFixture, method: str, path: st
     ],
 )
 def test_every_call_of_a_known_client_says_whose_it_was(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, method: str, path: str, body: bytes, status: int
+    client: Any, caplog: pytest.LogCaptureFixture, method: str, path: str, body: bytes, status: int
 ) -> None:
-    line = line_of(by_token(tmp_path).test_client(), caplog, method, path, body)
+    line = line_of(client, caplog, method, path, body)
     assert (line["status"], line["tenant"]) == (status, WHO)
 
 
 def test_the_day_of_the_line_is_the_day_of_the_assessment(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    client: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = by_token(tmp_path).test_client()
     days = [date(2026, 6, 15) + timedelta(days=n) for n in range(10)]
     left = iter(days)
     monkeypatch.setattr(Settings, "today", lambda self: next(left))  # midnight passes during the call

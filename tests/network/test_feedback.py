@@ -175,6 +175,8 @@ def test_times_as_clients_write_them(house: House, card: Any, at: str, utc: str)
 # ---------------------------------------------------------------- what is refused
 
 CARD = str(uuid.UUID(int=5))
+# What is refused before any database is asked.
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FAULTY: dict[str, tuple[dict[str, Any], str]] = {
     "no card": ({"card": None}, "card"),
     "a card that is no uuid": ({"card": "card-1"}, "card"),
@@ -200,6 +202,7 @@ FAULTY: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@on_one_database
 @pytest.mark.parametrize("name", FAULTY)
 def test_a_faulty_entry_is_named_and_nothing_of_the_batch_is_kept(house: House, card: Any, name: str) -> None:
     spoiled, path = FAULTY[name]
@@ -224,6 +227,7 @@ def test_all_faults_are_named_at_once(house: House) -> None:
     assert not any(path.startswith("feedback[1]") for path in paths(answer))
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("body", "path"),
     [([], "$"), ({}, "feedback"), ({"feedback": {}}, "feedback"), ({"feedback": None}, "feedback"), ("text", "$")],

@@ -330,9 +330,9 @@ def test_a_server_that_keeps_failing_is_left_alone(tmp_path: Any) -> None:
         assert "left alone" in issues(answer)["prefetch.patient"]
 
 
-def test_an_empty_allow_list_asks_nobody(tmp_path: Any) -> None:
-    with fhir_serving() as fhir, serving(tmp_path, "--workers", "1") as service:
-        site = Site(service, fhir, fhir)
+def test_an_empty_allow_list_asks_nobody(served: Served) -> None:
+    with fhir_serving() as fhir:
+        site = Site(served, fhir, fhir)
         status, answer = site.call(site.request())
         assert (status, fhir.asked) == (412, [])
         assert "CDS_FHIR_SERVERS" in issues(answer)["prefetch.patient"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 import re
 import shutil
@@ -20,12 +21,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from cds_service.assess import ChartSource, assess
-from cds_service.clinical.assessment import Policy
-from cds_service.errors import RequestError, SettingsError
+from cds_service.clinical.assessment import Assessment, Policy
+from cds_service.errors import RequestError
 from cds_service.intake import prefetch
-from cds_service.knowledge.load import load
 from cds_service.response.cards import Issuer, Recipient, write_cards
-from cds_service.settings import read_settings, shown_settings
+from tests.applications import application
 from tests.conftest import FIXTURES, ROOT, TODAY
 from tests.served import COMMAND, SERVICE, Served, environment, free_port, serving
 
@@ -48,6 +48,10 @@ def lines(served: Served) -> list[dict[str, Any]]:
 def figures(served: Served) -> dict[tuple[str, ...], float]:
     status, _, text = served.ask("GET", "/metrics")
     assert status == 200
+    return read_figures(text)
+
+
+def read_figures(text: bytes) -> dict[tuple[str, ...], float]:
     families = text_string_to_metric_families(text.decode())
     return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
 
@@ -240,13 +244,19 @@ def test_a_marker_in_every_field_reaches_no_line_and_no_figure(served: Served, s
     assert marker not in str(figures(served))
 
 
-def test_silent_mode_assesses_counts_and_answers_nothing(tmp_path: Path) -> None:
-    with serving(tmp_path, CDS_MODE="silent") as served:
-        assert served.call(GOOD) == (200, {"cards": []})
-        assert lines(served)[-1]["cards"] == ["TW06"]
-        assert figures(served)["cds_cards_silent_total", "TW06", "warning"] == 1
-        _, _, discovery = served.ask("GET", "/cds-services")
-        assert "Silent mode" in json.loads(discovery)["services"][0]["usageRequirements"]
+def test_silent_mode_assesses_counts_and_answers_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    client = application(CDS_MODE="silent", CDS_TODAY=TODAY.isoformat()).test_client()
+
+    def kept_back() -> float:
+        return read_figures(client.get("/metrics").get_data()).get(("cds_cards_silent_total", "TW06", "warning"), 0)
+
+    before = kept_back()
+    assert client.post(SERVICE, data=GOOD, content_type="application/json").get_json() == {"cards": []}
+    assert kept_back() == before + 1
+    assert [r.fields["cards"] for r in caplog.records if "cards" in getattr(r, "fields", {})] == [["TW06"]]  # type: ignore[attr-defined]
+    discovery = client.get("/cds-services").get_json()
+    assert "Silent mode" in discovery["services"][0]["usageRequirements"]
 
 
 def test_operations_leave_the_first_address_when_they_have_their_own(tmp_path: Path) -> None:
@@ -280,48 +290,6 @@ def without_uuids(value: Any) -> Any:
     return [without_uuids(item) for item in value] if isinstance(value, list) else value
 
 
-def test_settings_may_stand_in_a_file_and_the_environment_wins(tmp_path: Path) -> None:
-    file = tmp_path / "cds-service.toml"
-    file.write_text('CDS_MODE = "silent"\nCDS_MAX_CALLS = 3\nCDS_SECRET = "sixteen characters at least"\n')
-    settings = read_settings({"CDS_SETTINGS": str(file), "CDS_MAX_CALLS": "5"})
-    assert (settings.silent, settings.max_calls) == (True, 5)
-    shown = {setting.name: value for setting, value in shown_settings({"CDS_SETTINGS": str(file)})}
-    assert (shown["CDS_MODE"], shown["CDS_SECRET"]) == ("silent", "(set)")
-
-
-@pytest.mark.parametrize(
-    ("written", "says"),
-    [
-        ("CDS_MOOD = 1", "CDS_MOOD"),
-        ("CDS_MODE = ", "no TOML"),
-        ("CDS_AUTH = 'jwx'", "CDS_AUTH"),
-        (None, "can be read"),
-    ],
-)
-def test_a_faulty_file_of_settings_is_named(tmp_path: Path, written: str | None, says: str) -> None:
-    file = tmp_path / "cds-service.toml"
-    if written is not None:
-        file.write_text(written)
-    with pytest.raises(SettingsError, match=says):
-        read_settings({"CDS_SETTINGS": str(file)})
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("CDS_PUBLIC_URL", "ftp://x"), ("CDS_PUBLIC_URL", "https://a@b"), ("CDS_PUBLIC_URL", "https://x/?q"),
-        ("CDS_CORS_ORIGINS", "https://x/path"), ("CDS_CORS_ORIGINS", "*"), ("CDS_JWT_ALGORITHMS", "HS256"),
-        ("CDS_JWT_ALGORITHMS", "ES384,none"), ("CDS_JWT_ALGORITHMS", ""), ("CDS_DATABASE_URL", "mysql://x"),
-        ("CDS_BODY_DEADLINE_SECONDS", "nan"), ("CDS_BODY_DEADLINE_SECONDS", "0"), ("CDS_BODY_DEADLINE_SECONDS", "26"),
-        ("CDS_OPERATIONS_BIND", "9000"), ("CDS_JWT_SECONDS", "9"), ("CDS_JWT_SECONDS", "3601"),
-        ("CDS_JWT_CLIENTS", "/nowhere/at/all"), ("CDS_MAX_CALLS", "0"), ("CDS_FHIR_DEADLINE_SECONDS", "61"),
-    ],
-)  # fmt: skip
-def test_a_setting_of_the_network_that_cannot_hold_is_named(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=name):
-        read_settings({name: value})
-
-
 def test_a_chart_of_too_many_resources_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefetch, "MOST_RESOURCES", 5)
     with pytest.raises(RequestError) as refused:
@@ -329,16 +297,22 @@ def test_a_chart_of_too_many_resources_is_refused(monkeypatch: pytest.MonkeyPatc
     assert refused.value.status == 413
 
 
-def test_a_text_beyond_reason_is_a_named_gap() -> None:
+def test_a_text_beyond_reason_is_a_named_gap(knowledge: Any, reading: Any) -> None:
     request = json.loads(GOOD)
     findings = request["prefetch"]["findings"]["entry"]
     long = json.loads(json.dumps(findings[0]))
     long["resource"] |= {"id": "long", "code": {"text": "muscle twitching " * 6000}}
     findings.append(long)
     found = ChartSource.of_prefetch(request["prefetch"], request["context"]["patientId"])
-    knowledge, reading = load(None)
     gaps = assess(found, knowledge, reading, TODAY).assessment.gaps
     assert [gap.reason for gap in gaps] == ["a resource could not be read"]
+
+
+def without(off: str, record: str, knowledge: Any, reading: Any) -> Assessment:
+    """An invented patient at a site that has switched a card off."""
+    found = prefetch.whole_record(json.loads((FIXTURES / "records" / f"{record}.json").read_bytes()))
+    source = ChartSource(found, found.of("Patient")[0]["id"])
+    return assess(source, knowledge, reading, TODAY, Policy(cards_off=frozenset({off}))).assessment
 
 
 @pytest.mark.parametrize(
@@ -350,13 +324,10 @@ def test_a_text_beyond_reason_is_a_named_gap() -> None:
     ],
 )
 def test_a_grave_card_that_is_switched_off_leaves_its_facts_and_no_benign_card(
-    off: str, record: str, says: str
+    off: str, record: str, says: str, knowledge: Any, reading: Any
 ) -> None:
-    body = json.loads((FIXTURES / "records" / f"{record}.json").read_bytes())
-    patient = next(e["resource"]["id"] for e in body["entry"] if e["resource"]["resourceType"] == "Patient")
-    knowledge, reading = load(None)
-    policy = Policy(cards_off=frozenset({off}))
-    done = assess(ChartSource(prefetch.whole_record(body), patient), knowledge, reading, TODAY, policy).assessment
+    done = without(off, record, knowledge, reading)
+    patient = done.case.chart.patient.id
     cards = write_cards(done, Recipient(patient), Issuer(b"only-for-these-tests"), reading.codes)
     assert off not in {rule.id for card in done.cards for rule in card.cards}
     assert not {rule.tier for card in done.cards for rule in card.cards} & {"T7"}
@@ -367,12 +338,8 @@ def test_a_grave_card_that_is_switched_off_leaves_its_facts_and_no_benign_card(
 @pytest.mark.parametrize(
     ("off", "record"), [("TW26", "EX25-emg-denervation-unread"), ("TW05", "L-critical-lithium"), ("TW01", "S-eye-pain")]
 )
-def test_a_benign_card_does_not_stand_in_for_a_grave_one(off: str, record: str) -> None:
-    body = json.loads((FIXTURES / "records" / f"{record}.json").read_bytes())
-    patient = next(e["resource"]["id"] for e in body["entry"] if e["resource"]["resourceType"] == "Patient")
-    knowledge, reading = load(None)
-    policy = Policy(cards_off=frozenset({off}))
-    done = assess(ChartSource(prefetch.whole_record(body), patient), knowledge, reading, TODAY, policy).assessment
+def test_a_benign_card_does_not_stand_in_for_a_grave_one(off: str, record: str, knowledge: Any, reading: Any) -> None:
+    done = without(off, record, knowledge, reading)
     assert "TW22" not in {card.name for card in done.cards}
     assert [rung.outcome for rung in done.ladder if rung.card.id == "TW22"] == [
         "held back: a more serious card is switched off by this site"
@@ -388,27 +355,6 @@ def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path) -> None:
         status, body = answer(connection)
         assert (status, len(json.loads(body)["cards"])) == (200, 1)
         assert served.process.wait(20) == 0
-
-
-@pytest.mark.parametrize("name", ["CDS_KEEP_FEEDBACK_DAYS", "CDS_KEEP_COMMENTS_DAYS"])
-def test_what_is_kept_for_ever_is_refused(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name}.*36500"):
-        read_settings({name: "800000"})
-
-
-@pytest.mark.parametrize(
-    ("name", "near"), [("CDS_MODUS", "CDS_MODE"), ("CDS_AUHT", "CDS_AUTH"), ("CDS_FHIR_SERVER", "CDS_FHIR_SERVERS")]
-)
-def test_a_misspelt_setting_stops_the_start_and_names_the_one_that_was_meant(name: str, near: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name} is no setting; did you mean {near}\\?"):
-        read_settings({name: "SECRET-VALUE"})
-    with pytest.raises(SettingsError, match=r"CDS_ZZZZZZZZ is no setting$"):
-        read_settings({"CDS_ZZZZZZZZ": "SECRET-VALUE"})
-
-
-def test_what_a_platform_sets_for_its_containers_is_no_setting() -> None:
-    names = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8000_TCP", "PORT_8000_TCP_ADDR")
-    read_settings({f"CDS_{before}{name}": "tcp://10.0.0.1:8000" for before in ("", "SERVICE_") for name in names})
 
 
 def test_messages_of_the_server_itself_are_json_lines_too(tmp_path: Path) -> None:

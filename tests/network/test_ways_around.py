@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +9,9 @@ import pytest
 from tests.network.applications import SERVICE, by_token
 
 
-@pytest.fixture
-def client(tmp_path: Path) -> Any:
-    return by_token(tmp_path).test_client()
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return by_token(tmp_path_factory.mktemp("ways")).test_client()
 
 
 @pytest.mark.parametrize(

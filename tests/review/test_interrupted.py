@@ -41,6 +41,15 @@ def many(reading: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def few(many: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three of them: where it matters what is refused or left, and not how much there is."""
+    folder = tmp_path_factory.mktemp("few")
+    for file in sorted(many.glob("*.json"))[:3]:
+        (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
 def started(*arguments: str | Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "cds_service", "review", *map(str, arguments), "--as-of", TODAY.isoformat()]
     return subprocess.Popen([*command, "--workers", "1"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -100,7 +109,7 @@ def _left(out: Path) -> list[str]:
 
 
 def test_two_reviews_never_write_into_one_folder(
-    many: Path, reviewed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few: Path, reviewed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cds_service.review.journal._PATIENCE", 0.2)
     half = tmp_path / "out" / "unfinished"
@@ -109,62 +118,62 @@ def test_two_reviews_never_write_into_one_folder(
     first.hold()
     for resume in (False, True):
         with pytest.raises(ReviewError, match="another review is writing here"):
-            reviewed(many, limit=1, resume=resume)
+            reviewed(few, limit=1, resume=resume)
     first.release()
-    assert reviewed(many, limit=1).joinpath("run.json").exists()
+    assert reviewed(few, limit=1).joinpath("run.json").exists()
     assert not half.exists()
 
 
-def test_a_folder_with_results_is_not_written_over(many: Path, reviewed: Callable[..., Path]) -> None:
-    reviewed(many, limit=1)
+def test_a_folder_with_results_is_not_written_over(few: Path, reviewed: Callable[..., Path]) -> None:
+    reviewed(few, limit=1)
     with pytest.raises(ReviewError, match="holds a review already"):
-        reviewed(many, limit=1)
+        reviewed(few, limit=1)
 
 
-def test_only_the_same_review_is_continued(many: Path, reviewed: Callable[..., Path], tmp_path: Path) -> None:
+def test_only_the_same_review_is_continued(few: Path, reviewed: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(ReviewError, match="no unfinished review"):
-        reviewed(many, resume=True)
+        reviewed(few, resume=True)
     half = tmp_path / "out" / "unfinished"
     half.mkdir(parents=True)
     (half / "asked.json").write_bytes(orjson.dumps({"as_of": "2020-01-01"}))
     with pytest.raises(ReviewError, match="have changed: as of, content hash"):
-        reviewed(many, resume=True)
+        reviewed(few, resume=True)
     with pytest.raises(ReviewError, match="continue it with --resume"):
-        reviewed(many)
+        reviewed(few)
 
 
-def test_a_finished_review_is_not_done_again(many: Path, reviewed: Callable[..., Path], tmp_path: Path) -> None:
-    first = reviewed(many, limit=2)
+def test_a_finished_review_is_not_done_again(few: Path, reviewed: Callable[..., Path], tmp_path: Path) -> None:
+    first = reviewed(few, limit=2)
     before = (first / "results.ndjson").stat().st_mtime_ns
-    reviewed(many, limit=2, resume=True)
+    reviewed(few, limit=2, resume=True)
     assert (first / "results.ndjson").stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("left", ["lock", "journal.ndjson", "asked.json"])
 def test_a_review_that_was_killed_while_tidying_up_is_complete(
-    left: str, many: Path, reviewed: Callable[..., Path]
+    left: str, few: Path, reviewed: Callable[..., Path]
 ) -> None:
-    out = reviewed(many, limit=2)
+    out = reviewed(few, limit=2)
     before = (out / "results.ndjson").read_bytes()
     (out / "unfinished").mkdir()
     done = {"stage": "done", "unit": 0, "results": 0, "errors": 0, "tally": {}}
     kept = {"lock": b"", "journal.ndjson": lines(done), "asked.json": b'{"as_of":"2020-01-01"}'}
     (out / "unfinished" / left).write_bytes(kept[left])
-    assert reviewed(many, limit=2, resume=True) == out
+    assert reviewed(few, limit=2, resume=True) == out
     assert (out / "results.ndjson").read_bytes() == before and not (out / "unfinished").exists()
 
 
 def test_a_review_that_was_killed_before_it_began_is_begun(
-    many: Path, reviewed: Callable[..., Path], tmp_path: Path
+    few: Path, reviewed: Callable[..., Path], tmp_path: Path
 ) -> None:
     (tmp_path / "out" / "unfinished").mkdir(parents=True)
     with pytest.raises(ReviewError, match="start it without --resume"):
-        reviewed(many, limit=1, resume=True)
-    assert (reviewed(many, limit=1) / "run.json").exists()
+        reviewed(few, limit=1, resume=True)
+    assert (reviewed(few, limit=1) / "run.json").exists()
 
 
 def test_a_full_disk_is_said_and_the_review_goes_on_when_there_is_room(
-    many: Path, reviewed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few: Path, reviewed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -172,12 +181,12 @@ def test_a_full_disk_is_said_and_the_review_goes_on_when_there_is_room(
     with monkeypatch.context() as narrow:
         narrow.setattr("cds_service.review.journal.Journal.write", full)
         with pytest.raises(ReviewError, match=r"No space left on device: .*out; make room and continue with --resume"):
-            reviewed(many, limit=3)
-    assert len((reviewed(many, limit=3, resume=True) / "results.ndjson").read_bytes().splitlines()) == 3
+            reviewed(few, limit=3)
+    assert len((reviewed(few, limit=3, resume=True) / "results.ndjson").read_bytes().splitlines()) == 3
 
 
 def test_outputs_appear_when_all_of_them_are_whole(
-    many: Path, reviewed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few: Path, reviewed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until then the folder is held, and what failed at the end is made again."""
     monkeypatch.setattr("cds_service.review.journal._PATIENCE", 0)
@@ -195,22 +204,22 @@ def test_outputs_appear_when_all_of_them_are_whole(
     with monkeypatch.context() as narrow:
         narrow.setattr("cds_service.review.report.page", full)
         with pytest.raises(ReviewError, match="make room"):
-            reviewed(many, limit=3)
+            reviewed(few, limit=3)
     assert [path.name for path in out.iterdir()] == ["unfinished"]
     with monkeypatch.context() as narrow:
         narrow.setattr(Journal, "publish", some)
         with pytest.raises(ReviewError, match="make room"):
-            reviewed(many, limit=3, resume=True)
-    reviewed(many, limit=3, resume=True)
+            reviewed(few, limit=3, resume=True)
+    reviewed(few, limit=3, resume=True)
     named = {"results.ndjson", "results.parquet", "errors.ndjson", "report.html", "run.json"}
     assert {path.name for path in out.iterdir()} == named
     assert len((out / "results.ndjson").read_bytes().splitlines()) == 3
 
 
-def test_a_folder_that_cannot_be_written_is_said(many: Path, reviewed: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_said(few: Path, reviewed: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ReviewError, match=r"Not a directory: .*out; give a folder"):
-        reviewed(many, limit=1, name="file/out")
+        reviewed(few, limit=1, name="file/out")
 
 
 # ---------------------------------------------------------------- the command
@@ -220,10 +229,10 @@ def typed(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, [str(a) for a in arguments], prog_name="cds-service")
 
 
-def test_the_exit_code_tells_whether_everybody_was_assessed(many: Path, tmp_path: Path) -> None:
+def test_the_exit_code_tells_whether_everybody_was_assessed(few: Path, tmp_path: Path) -> None:
     good = tmp_path / "good"
     good.mkdir()
-    one = next(many.glob("*.json"))
+    one = next(few.glob("*.json"))
     (good / one.name).write_bytes(one.read_bytes())
     done = typed("review", good, "--out", tmp_path / "a", "--as-of", "2026-06-15")
     assert done.exit_code == 0, done.output
@@ -246,17 +255,17 @@ def test_an_empty_folder_is_an_error_that_says_what_to_give(tmp_path: Path) -> N
 
 
 def test_what_is_missing_is_named_with_the_command_that_brings_it(
-    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cds_service.review.commands.find_spec", lambda name: None if name == "pyarrow" else name)
-    done = typed("review", many, "--out", tmp_path / "out")
+    done = typed("review", few, "--out", tmp_path / "out")
     assert done.exit_code == 1
     assert "pyarrow is missing here: pip install 'cds-service[review]'" in done.output
 
 
 def test_no_server_loads_what_a_review_needs() -> None:
     heavy = "{'pyarrow', 'tqdm', 'pyspark'}"
-    code = f"import sys, cds_service.__main__, cds_service.wsgi; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, cds_service.__main__, cds_service.serve; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
