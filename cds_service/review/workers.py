@@ -123,7 +123,7 @@ class Crew:
 
         Each task gets processes of its own: what malloc kept of the task before would come on top.
         """
-        self._end()
+        self.close()
         self._pool = ProcessPoolExecutor(
             self._workers, mp_context=get_context("fork"), initializer=_sit_down, initargs=(self._job, os.getpid())
         )
@@ -136,10 +136,6 @@ class Crew:
             yield waiting.pop(0).result()
 
     def close(self) -> None:
-        self._end()
-        gc.unfreeze()
-
-    def _end(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None

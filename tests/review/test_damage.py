@@ -7,6 +7,7 @@ import gzip
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,15 @@ def add_up(out: Path) -> None:
     assert (counted["assessed"], counted["in_error"]) == (len(rows(out)), len(in_error))
 
 
+# Lines that are nobody's, or too long.
+LONG = {"resourceType": "Observation", "id": "long", "valueString": SECRET * 30_000}
+STRANGERS = (
+    lines(LONG, {"resourceType": "Bundle", "entry": []}, {"id": SECRET})
+    + b'["no object"]\n\xff\xfe\n'
+    + lines({"resourceType": "Observation", "code": {"text": SECRET}})
+)
+
+
 def test_a_damaged_export_is_reviewed_to_its_end(
     population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -58,17 +68,12 @@ def test_a_damaged_export_is_reviewed_to_its_end(
     packed = gzip.compress(kinds["Encounter.ndjson"], mtime=0)
     (export / "Encounter.ndjson").unlink()
     (export / "Encounter.ndjson.gz").write_bytes(packed[: len(packed) * 2 // 3])
-    long = {"resourceType": "Observation", "id": "long", "valueString": SECRET * 30_000}
-    strangers = lines(long, {"resourceType": "Bundle", "entry": []}, {"id": SECRET}) + b'["no object"]\n\xff\xfe\n'
-    strangers += lines({"resourceType": "Observation", "code": {"text": SECRET}})
-    (export / "Observation.ndjson").write_bytes(strangers + kinds["Observation.ndjson"])
+    (export / "Observation.ndjson").write_bytes(STRANGERS + kinds["Observation.ndjson"])
 
     out = reviewed(export, longest=100_000)
 
     named = {(t["scope"], t["file"].partition("/")[2], t["offset"], t["reason"]) for t in troubles(out)}
-    at = [0]
-    for line in strangers.splitlines(keepends=True):
-        at.append(at[-1] + len(line))
+    at = [0, *accumulate(len(line) for line in STRANGERS.splitlines(keepends=True))]
     observations, end = "Observation.ndjson", len(later) + len(twin)
     assert named >= {
         ("record", "Condition.ndjson", len(whole), "the line is no JSON object"),

@@ -17,8 +17,8 @@ from cds_service.serve import Log, Server
 # Eight threads hold memory at once; malloc itself then says how many arenas they took it from.
 _ARENAS = """
 import ctypes, sys, threading
-from cds_service.serve import _give_memory_back
 if "mended" in sys.argv:
+    from cds_service.serve import _give_memory_back
     _give_memory_back()
 libc = ctypes.CDLL(None)
 libc.fopen.restype = libc.malloc.restype = ctypes.c_void_p
