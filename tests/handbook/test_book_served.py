@@ -21,7 +21,7 @@ from cds_service import fhir
 from cds_service.__main__ import main
 from cds_service.errors import RequestError
 from cds_service.web.kept import AT_ONCE, Shelf
-from cds_service.workbench import register_workbench
+from cds_service.workbench.pages import history_form
 from tests.conftest import FIXTURES
 from tests.network.applications import by_token
 from tests.workbench.conftest import application
@@ -132,7 +132,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 def test_nobody_has_to_be_known_to_read_it_and_nobody_can_write(tmp_path: Path) -> None:
     app = by_token(tmp_path)
-    register_workbench(app, False)
+    app.register_blueprint(history_form)
     client = app.test_client()
     for path in ("/handbook/index.html", "/fhir/metadata", "/fhir/Library/muscle-twitching", "/docs", "/openapi.yaml",
                  "/Questionnaire/twitch-history"):  # fmt: skip
