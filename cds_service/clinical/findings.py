@@ -8,7 +8,7 @@ from datetime import date
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from cds_service.clinical.chart import Chart, Entry, Medicine, Quantity, Site
+from cds_service.clinical.chart import Chart, Entry, Medicine, Quantity, Report, Site
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.spans import Span
 from cds_service.clinical.words import Heard
@@ -159,11 +159,16 @@ class Case:
         return {finding: tuple(pairs) for finding, pairs in said.items()}
 
     def _may_speak(self, entry: Entry, finding: str) -> bool:
-        """Where a code says what an entry is, its words count only for findings that have no code."""
-        if not entry.coded:
-            return True
+        """Where a code says what an entry is, its words count only for findings that have no code.
+
+        What a report of EMG or imaging names is neither a complaint nor a sign.
+        """
         definition = self.knowledge.findings.get(finding)
-        return definition is None or not definition.concepts
+        if definition is None:
+            return True
+        if isinstance(entry, Report):
+            return definition.kind not in ("symptom", "exam")
+        return not (entry.coded and definition.concepts)
 
     @cached_property
     def medicines(self) -> tuple[tuple[Medicine, tuple[DrugClass, ...]], ...]:

@@ -217,6 +217,7 @@ def _open(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> 
 def _reported(case: Case) -> Any:
     for name in (
         "emg_denervation_ge2",
+        "emg_motor_disease_named",
         "emg_other_abnormal",
         "emg_one_region_abnormal",
         "mri_cord_compression",
