@@ -112,3 +112,11 @@ def test_the_newest_earlier_order_is_remarked_on(status: str, words: str | None,
     notes = _notes([asks("again", (knowledge.investigations["LAB-K"], "routine"))], case)
     assert len(notes) == (1 if words else 0)
     assert not words or (words in notes[0] and str(case.chart.entries[-1].when) in notes[0])
+
+
+def test_all_is_pending_when_something_is_ordered_and_nothing_is_left_to_suggest() -> None:
+    pending, done = Withheld(A, "pending", "ordered"), Withheld(B, "done", "normal")
+    assert Plan(withheld=(done, pending)).all_pending is True
+    assert Plan(withheld=(done,)).all_pending is False
+    assert Plan((asks("more", (C, "routine")),), (pending,)).all_pending is False
+    assert Plan((asks("more", (C, "routine")),), (pending,)).investigations == {"A", "C"}
