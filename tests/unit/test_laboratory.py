@@ -80,7 +80,15 @@ def test_a_spoiled_sample_is_said_beside_the_value(knowledge: Any, reading: Any)
 
 @pytest.mark.parametrize(
     ("calcium", "albumin", "adjusted"),
-    [(2.05, 30, 2.25), (2.05, 20, 2.45), (2.05, 19, None), (2.05, "<30", None), (">2.05", 30, None), (2.3, 45, 2.2)],
+    [
+        (2.05, 30, 2.25),
+        (2.05, 20, 2.45),
+        (2.05, 19, None),
+        (2.05, "<30", None),
+        (2.05, ">30", None),
+        (">2.05", 30, None),
+        (2.3, 45, 2.2),
+    ],
 )
 def test_calcium_is_adjusted_by_exact_values_only(
     calcium: Any, albumin: Any, adjusted: float | None, knowledge: Any, reading: Any
