@@ -72,7 +72,9 @@ def picture(library: Library, layout: Layout) -> Picture:
     high = rows * _ROW + _GAP * len([g for g in by_urgency.values() if g])
     taken = sum(map(len, by_tier.values())) * _ROW
     air = max(_GAP, (high - taken) / max(1, len([g for g in by_tier.values() if g])))
-    tiers = {tier: f"{tier} {name}" if layout.card_title else tier for tier, name in TIERS.items()}
+    tiers = {tier: f"{tier} {name}" for tier, name in TIERS.items()}
+    if not layout.card_title:
+        tiers = {tier: tier if tier != "overlay" else "also" for tier in TIERS}  # no room for more
     cards, left = _column(by_tier, "left", tiers, air, layout.card_title)
     causes, right = _column(by_urgency, "right", URGENCIES, _GAP, layout.cause_title)
     curves = tuple(
