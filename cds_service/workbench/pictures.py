@@ -54,7 +54,7 @@ class LabPicture:
         return " ".join(f"{dot.x:g},{dot.y:g}" for dot in self.dots)
 
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 400, 180, 44, 48, 20, 28
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 400, 180, 44, 48, 26, 28
 _LABELLED = 5  # more values than these would write over each other
 
 
