@@ -9,7 +9,7 @@ from typing import Any
 
 from cds_service.artefacts.questionnaire import NOWHERE
 from cds_service.clinical.knowledge import Knowledge, Reference
-from cds_service.handbook.bundled import same_files
+from cds_service.handbook.bundled import is_bundled
 from cds_service.knowledge.load import Content
 
 Json = dict[str, Any]
@@ -31,7 +31,7 @@ class Publication:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "content", self.knowledge.written)
-        object.__setattr__(self, "bundled", same_files(self.content.folder))
+        object.__setattr__(self, "bundled", is_bundled(self.content))
 
     @property
     def publisher(self) -> str:

@@ -1,27 +1,24 @@
-"""How a content differs from the bundled one, which comes along with the service: its files, entries and statements.
+"""How a content differs from the bundled one, which comes along with the service: its files and entries.
 
 What this project says of its content, such as which tests run with it, holds for the bundled content alone.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from cds_service.handbook.library import FINDING, MEDICINES, Entry, Library, entries_of, texts_of
+from cds_service.handbook.library import CARD, MEDICINES, Entry, Library, entries_of, texts_of
 from cds_service.handbook.plainly import Words
 from cds_service.knowledge.codes import Codes
+from cds_service.knowledge.content import Content
 from cds_service.knowledge.files import folder
 from cds_service.knowledge.load import checked_content
-from cds_service.knowledge.sealed import content_files
+from cds_service.knowledge.sealed import hashes
 
-COVERAGE = "seed-coverage.csv"
-_READ = (".yaml", ".csv")
 _CHANGED = "Changed from the bundled content."
 _ADDED = "Not in the bundled content."
 _CODES = "Its own words are those of the bundled content; the codes behind them were changed:"
@@ -46,7 +43,6 @@ class Difference:
     missing: tuple[str, ...] = ()
     marks: Mapping[str, Mark] = field(default_factory=dict)  # id in the library -> how the entry differs
     gone: tuple[str, ...] = ()  # entries of the bundled content that are not there
-    statements: frozenset[str] = frozenset()  # rows of seed-coverage.csv as in the bundled content
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.added or self.missing)
@@ -58,22 +54,20 @@ class Difference:
         return Mark("changed", Words(_CHANGED)) if name in self.changed else None
 
 
-def same_files(cards: Path) -> bool:
-    """Whether a folder of content holds the bundled content, byte for byte."""
-    ours = folder("cards")
-    return cards.resolve() == ours.resolve() or _texts(cards) == _texts(ours)
+def is_bundled(content: Content) -> bool:
+    """Whether a content was read from the files that come along with the service, byte for byte."""
+    return content.hashes == hashes(folder("cards"))
 
 
 def difference(library: Library) -> Difference:
     """Compare a content with the bundled one, file by file and entry by entry. Raises ContentError when that is broken.
 
-    Reads both folders, unless the content is the bundled one."""
+    Of the content it is what was read at the start, whatever has become of its files since."""
     content = library.content
-    if same_files(content.folder):
+    if is_bundled(content):
         return Difference()
-    ours = folder("cards")
-    here, there = _texts(content.folder), _texts(ours)
-    bundled = checked_content(ours)
+    bundled = checked_content()
+    here, there = content.hashes, bundled.hashes
     before = {(e.kind.name, e.id): e for e in entries_of(bundled)}
     now = {(e.kind.name, str(e.spec["id"])) for e in library.values()}
     return Difference(
@@ -83,26 +77,7 @@ def difference(library: Library) -> Difference:
         missing=tuple(sorted(there.keys() - here.keys())),
         marks=_marks(library, before, _changed_concepts(content.codes, bundled.codes)),
         gone=tuple(f"{kind} {name}" for kind, name in before if (kind, name) not in now),
-        statements=frozenset(_statements(content.folder) & _statements(ours)),
     )
-
-
-def _texts(cards: Path) -> dict[str, bytes]:
-    files = (path for path in content_files(cards) if path.suffix in _READ or path.name == "VERSION")
-    return {path.relative_to(cards).as_posix(): path.read_bytes() for path in files}
-
-
-def _statements(cards: Path) -> set[str]:
-    table = cards / COVERAGE
-    if not table.exists():
-        return set()
-    with table.open(encoding="utf-8", newline="") as lines:
-        return set(map(in_one_line, csv.DictReader(lines)))
-
-
-def in_one_line(row: Mapping[str, str]) -> str:
-    """A row of seed-coverage.csv, to be compared."""
-    return "\t".join(map(str, row.values()))
 
 
 # ---------------------------------------------------------------- entries
@@ -124,14 +99,14 @@ def _marks(library: Library, before: Mapping[tuple[str, str], Entry], concepts: 
 
 
 def _resting(library: Library, marks: Mapping[str, Mark]) -> dict[str, Mark]:
-    """The entries whose rules speak of marked ones, directly or through findings, with the marked ones they reach."""
+    """The entries whose rules speak of marked ones, directly or through others, with the marked ones they reach."""
     roots: dict[str, set[str]] = {}
     for root in marks:
         seen, level = {root}, {root}
         while level:
             users = {user.id for name in level for user in _users(library, name)} - seen
             seen |= users
-            level = {name for name in users if library[name].kind is FINDING}
+            level = {name for name in users if library[name].kind is not CARD}
         for name in seen - marks.keys():
             roots.setdefault(name, set()).add(root)
     return {

@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import Any
 
 from cds_service.handbook import library as kinds
-from cds_service.handbook.bundled import COVERAGE, Difference, in_one_line
+from cds_service.handbook.bundled import Difference
 from cds_service.handbook.library import Entry, Library
 from cds_service.knowledge.files import folder, read_yaml
 
 Spec = Mapping[str, Any]
+COVERAGE = "seed-coverage.csv"
 EXAMPLES_TEST = "tests/spec/test_worked_examples.py::test_every_worked_example_of_a_page_holds"
 RECORDS_TEST = "tests/records/test_records.py::test_a_record_gives_the_outcome_its_page_expects"
 CARRIED_TEST = "tests/content/test_seed.py::test_what_carries_a_row_exists"
@@ -46,8 +47,7 @@ class Trace:
 class Traces:
     """The table, made from the content and the invented patients alone.
 
-    Our tests run with the bundled content. Of another content a trace names them only where the statement, its carrier
-    and all that this rests on are the bundled ones; ``difference`` tells which are."""
+    Our tests run with the bundled content; of another content no trace names them."""
 
     def __init__(self, library: Library, difference: Difference = Difference()) -> None:
         self._library = library
@@ -57,8 +57,7 @@ class Traces:
     @property
     def head(self) -> tuple[str, ...]:
         """What the columns are called."""
-        tests = "tests of the bundled content" if self._difference else "tests"
-        return ("statement", "priority", "words", "content", "file", "cards", "worked examples", tests, "reason")
+        return ("statement", "priority", "words", "content", "file", "cards", "worked examples", "tests", "reason")
 
     @cached_property
     def rows(self) -> tuple[Trace, ...]:
@@ -75,12 +74,8 @@ class Traces:
                    " ".join(t.tests), t.reason)  # fmt: skip
 
     def _of(self, row: Mapping[str, str]) -> Iterator[Trace]:
-        ours = not self._difference or in_one_line(row) in self._difference.statements
         for trace in self._as_bundled(row):
-            yield trace if ours and not self._marked(trace) else replace(trace, tests=())
-
-    def _marked(self, trace: Trace) -> bool:
-        return trace.entry in self._difference.marks if trace.entry else bool(self._difference.of_file(trace.file))
+            yield replace(trace, tests=()) if self._difference else trace
 
     def _as_bundled(self, row: Mapping[str, str]) -> Iterator[Trace]:
         said = (row["row"], row["priority"], row["statement"])

@@ -26,6 +26,7 @@ class Content:
     codes: Codes
     files: Mapping[str, str]  # id -> file, for messages
     headers: Mapping[str, Spec]  # table -> its status, author, reviewer and next review
+    hashes: Mapping[str, str]  # of the files as they were read, by their place in the folder
 
     @property
     def analytes(self) -> list[Spec]:

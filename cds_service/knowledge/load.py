@@ -22,7 +22,7 @@ from cds_service.knowledge.content import Spec
 from cds_service.knowledge.files import content_version, folder, read_yaml
 from cds_service.knowledge.links import check_links
 from cds_service.knowledge.reading import Reading, compile_reading
-from cds_service.knowledge.sealed import fingerprint, seal, sealed
+from cds_service.knowledge.sealed import fingerprint, hashes, seal, sealed
 
 TABLES: Mapping[str, tuple[str, type[Schema]]] = {
     # file -> key of its rows, schema of a row
@@ -52,21 +52,21 @@ SHORT_CARD, PENDING = "D1", "N8"
 def read_content(cards: Path | None = None, keep: bool = False) -> Content:
     """Read and check all content. Raises ContentError with every fault. ``keep``: seal it for faster starts."""
     cards = cards or folder("cards")
-    before = fingerprint(cards) if keep else ""
+    before, now = fingerprint(cards) if keep else "", hashes(cards)
     parts = _checked_parts(cards)
     if keep:
         seal(cards, parts, before)
-    return _content(cards, parts)
+    return _content(cards, parts, now)
 
 
-def _content(cards: Path, checked: Mapping[str, Any]) -> Content:
-    return Content(folder=cards, codes=read_codes(cards / "codes"), **checked)
+def _content(cards: Path, checked: Mapping[str, Any], now: Mapping[str, str]) -> Content:
+    return Content(folder=cards, codes=read_codes(cards / "codes"), hashes=now, **checked)
 
 
 def _checked_parts(cards: Path) -> dict[str, Any]:
     """Everything but the codes. Raises ContentError with the faults of the pages, then with those between them."""
     parts = _read_pages(cards)
-    faults = list(check_links(_content(cards, parts)))
+    faults = list(check_links(_content(cards, parts, {})))
     if faults:
         raise ContentError(faults)
     return parts
@@ -181,7 +181,8 @@ def _faults(messages: Any, name: str, path: str = "") -> Iterable[Fault]:
 def checked_content(cards: Path | None = None) -> Content:
     """All content as written, from its seal where it has one. Raises ContentError."""
     cards = cards or folder("cards")
-    return _content(cards, sealed(cards) or _checked_parts(cards))
+    now = hashes(cards)  # before the pages are read: what is changed meanwhile must not pass for what was read
+    return _content(cards, sealed(cards) or _checked_parts(cards), now)
 
 
 def load(cards: Path | None = None) -> tuple[Knowledge, Reading]:

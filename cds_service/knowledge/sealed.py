@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 SEAL = ".checked.json"
+_READ = (".yaml", ".csv")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -53,6 +54,12 @@ def fingerprint(cards: Path) -> str:
         found.update(f"{path.name}\0{len(text)}\0".encode())
         found.update(text)
     return found.hexdigest()
+
+
+def hashes(cards: Path) -> dict[str, str]:
+    """A hash of each file that the content is read from, by its place in the folder."""
+    files = (path for path in content_files(cards) if path.suffix in _READ or path.name == "VERSION")
+    return {path.relative_to(cards).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def content_files(cards: Path) -> Iterator[Path]:

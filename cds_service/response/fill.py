@@ -11,6 +11,7 @@ from cds_service.clinical.analytes import LabValue
 from cds_service.clinical.assessment import CardPlan
 from cds_service.clinical.findings import Case, Evidence
 from cds_service.clinical.knowledge import CardDefinition, Sentence
+from cds_service.clinical.presence import UNKNOWN
 
 LIMIT = 140
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -198,7 +199,7 @@ def open_questions(case: Case) -> list[str]:
     unknown = []
     for words, names in _QUESTIONS:
         if words == "age":
-            undecided = case["adult"].presence.value == "unknown"  # a year of birth can leave 17 or 18
+            undecided = case["adult"].presence is UNKNOWN  # a year of birth can leave 17 or 18
         elif words in ("when it began", "where it twitches"):
             undecided = not case[names[0]].present
         elif words == "medicines":

@@ -21,6 +21,7 @@ from cds_service.web.feedback import feedback
 from cds_service.web.fetching import fhir_access
 from cds_service.web.health import health
 from cds_service.web.hooks import hooks
+from cds_service.web.kept import Shelf
 from cds_service.web.problems import register_problems
 from cds_service.web.reference import reference
 from cds_service.web.state import State
@@ -47,6 +48,7 @@ def create_app(settings: Settings | None = None, replays: Replays | None = None,
     app.url_map.strict_slashes = False  # some clients ask for /cds-services/
     app.url_map.merge_slashes = False  # no redirects: every answer of ours is JSON
     slots = BoundedSemaphore(settings.max_calls)
+    app.extensions["shelf"] = Shelf()
     app.extensions["cds"] = State(
         settings, knowledge, reading, Glance(reading), slots, fhir_access(settings), store, workbench
     )

@@ -63,7 +63,8 @@ def handbook_page(page: str) -> Response:
         wanted = request.accept_mimetypes.best_match(("application/json", "text/html"))
         if wanted != "text/html":
             raise
-    nothing = handbook().not_here(page)
+    with shelf().room():
+        nothing = handbook().not_here(page)
     return Response(nothing.body, status=404, content_type=nothing.kind)
 
 

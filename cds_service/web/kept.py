@@ -20,7 +20,6 @@ Made = TypeVar("Made")
 AT_ONCE = 4
 _MAY_BE_KEPT = "public, max-age=300"  # seconds; content changes with a restart only
 _WORTH_PACKING = 1000  # bytes
-_MAKING = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ def once(name: str, make: Callable[[], Made]) -> Made:
     """What is made when it is first asked for, so that no start waits for it, and then kept with the application."""
     here: dict[str, Any] = current_app.extensions
     if name not in here:
-        with _MAKING:
+        with here.setdefault(f"making {name}", Lock()):
             if name not in here:
                 here[name] = make()
     made: Made = here[name]
@@ -111,7 +110,8 @@ def once(name: str, make: Callable[[], Made]) -> Made:
 
 def shelf() -> Shelf:
     """The shelf of this application."""
-    return once("shelf", Shelf)
+    found: Shelf = current_app.extensions["shelf"]
+    return found
 
 
 def kept(name: str, make: Callable[[], tuple[str, bytes] | None]) -> Response:

@@ -50,7 +50,7 @@ class TokenRules:
     algorithms: tuple[str, ...]
     public_url: str
     replays: Replays
-    longest_life: float = 300  # seconds
+    longest_life: float  # seconds
     now: Callable[[], float] = time.time
 
     def caller(self, text: str, path: str) -> Caller:
