@@ -16,6 +16,7 @@ _GAP = 3  # other words allowed inside a phrase of three or more words
 _NEVER_INSIDE = frozenset({"no", "not", "never", "without", "neither", "nor"})
 _AFFIRMED = frozenset({"present", "positive", "noted", "seen", "visible", "found"})
 _CONTRAST = frozenset({"but", "however", "although", "though", "now"})
+_EXCEPTION = frozenset({"but", "however", "except", "apart"})  # "normal except thenar" still affirms something
 
 
 def fold(text: str) -> str:
@@ -51,10 +52,12 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Blocking:
-    """Words that cancel a phrase: what they mean when they stand before it."""
+    """Words that cancel a phrase: what they mean when they stand before it, after it, or as the answer to it."""
 
     before: Mapping[tuple[str, ...], str]  # words -> denial, doubt, history or family
     after: Mapping[tuple[str, ...], str]
+    answers: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # whole answers -> normal or doubt
+    beginnings: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # of answers -> normal or denial
 
 
 @dataclass
@@ -66,10 +69,12 @@ class PhraseBook:
     _by_first: dict[str, list[Phrase]] = field(default_factory=dict)
     _before: dict[str, list[tuple[tuple[str, ...], str]]] = field(default_factory=dict)
     _after: dict[str, list[tuple[tuple[str, ...], str]]] = field(default_factory=dict)
+    _lifts: dict[str, frozenset[str]] = field(default_factory=dict)  # by finding
 
     def __post_init__(self) -> None:
         for phrase in sorted(self.phrases, key=lambda p: (-len(p.words), p.words)):
             self._by_first.setdefault(phrase.words[0], []).append(phrase)
+            self._lifts[phrase.finding] = phrase.lifts
         for table, index in ((self.blocking.before, self._before), (self.blocking.after, self._after)):
             for words, kind in table.items():
                 index.setdefault(words[0], []).append((words, kind))
@@ -93,6 +98,33 @@ class PhraseBook:
                     denied = "no " if phrase.says and says is False else ""
                     heard[phrase.finding] = Heard(phrase.finding, says, denied + " ".join(phrase.words))
         return tuple(heard.values())
+
+    def cancelled_by(self, answer: str, heard: Iterable[Heard]) -> set[tuple[str, bool]]:
+        """What a question says by itself, of which its answer affirms nothing: it is normal, or was not examined."""
+        said, told = tokens(answer), self.listen(answer)
+        kinds = self._kinds_of_answer(_first_clause(said))
+        kinds |= {"doubt"} if said[-1:] == ("?",) else set()
+        if _EXCEPTION.isdisjoint(said):
+            kinds |= {kind for words, kind in self.blocking.beginnings.items() if _begins(said, words)}
+        taken_back = {other.finding for other in told if other.says is not True}
+        return {
+            (one.finding, one.says)
+            for one in heard
+            if one.says is not None and (kinds - self._lifts[one.finding] or (one.says and one.finding in taken_back))
+        }
+
+    def _kinds_of_answer(self, clause: tuple[str, ...]) -> set[str]:
+        before, after = self.blocking.before, self.blocking.after
+        kinds = {before[clause]} if clause in before else set()
+        return kinds | self._open(clause) | {kind for words, kind in after.items() if _begins(clause, words)}
+
+    def _open(self, clause: tuple[str, ...]) -> set[str]:
+        """Normal, or doubt where nothing was examined. In a sentence one word may have another sense: unknown cause."""
+        answers = self.blocking.answers
+        begun = {
+            "doubt" for words, kind in answers.items() if len(words) > 1 and kind == "doubt" and _begins(clause, words)
+        }
+        return begun | ({answers[clause]} if clause in answers else set())
 
     def affirms(self, text: str, words: str) -> bool:
         """Whether a text says words that are no phrase of the book, without denying or doubting them."""
@@ -132,9 +164,19 @@ class PhraseBook:
 
     def _answered(self, answer: list[str]) -> set[str]:
         """What the answer after a colon cancels: "dysphagia: none" names it only to deny it."""
-        given = tuple(answer[: answer.index(",")] if "," in answer else answer)
+        given = _first_clause(tuple(answer))
         tables = (self.blocking.before, self.blocking.after)
-        return {kind for table in tables for words, kind in table.items() if words == given}
+        kinds = {kind for table in tables for words, kind in table.items() if words == given}
+        return kinds or self._open(given)
+
+
+def _first_clause(words: tuple[str, ...]) -> tuple[str, ...]:
+    end = next((i for i, word in enumerate(words) if word == "," or word in _SENTENCE_ENDS), len(words))
+    return words[:end]
+
+
+def _begins(words: tuple[str, ...], with_these: tuple[str, ...]) -> bool:
+    return words[: len(with_these)] == with_these
 
 
 def _sentences(words: tuple[str, ...]) -> Iterable[tuple[list[str], list[str]]]:

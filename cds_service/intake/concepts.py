@@ -8,6 +8,7 @@ from typing import Any
 
 from cds_service.clinical.chart import Match, Site
 from cds_service.clinical.gate import TWITCHING_WORDS
+from cds_service.clinical.words import Heard
 from cds_service.intake.shape import Json, coded
 from cds_service.knowledge.reading import Reading
 
@@ -50,6 +51,10 @@ class Concept:
     @cached_property
     def with_twitching(self) -> tuple[Match, ...]:
         return with_twitching(self.matches, self.wordings, self.reading)
+
+    @cached_property
+    def said_by_its_title(self) -> tuple[Heard, ...]:
+        return self.reading.phrase_book.listen(self.title)
 
     @cached_property
     def may_open_the_gate(self) -> bool:

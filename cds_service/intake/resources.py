@@ -218,7 +218,7 @@ def _result(part: Json, raw: Json, about: About, state: str, parent: Concept | N
     codes = own if parent and parent.matches else _speaking(named, valued, says)
     if strength and not named.is_strength:
         codes = (*codes, Match(STRENGTH_EXAM, "", "text", ""))
-    texts = () if plain else _texts(wordings, value_codes, value_text, says)
+    texts = () if plain else _texts(named, value_codes, value_text, says)
     if not codes and not value_codes and not texts and not named.is_kept:
         return
     grade = _grade(part, value, value_text, reading) if strength else None
@@ -297,8 +297,9 @@ def _instant(raw: Json) -> str:
     return ""
 
 
-def _texts(wordings: tuple[str, ...], value_codes: tuple[Match, ...], value_text: str, says: str) -> tuple[str, ...]:
+def _texts(concept: Concept, value_codes: tuple[Match, ...], value_text: str, says: str) -> tuple[str, ...]:
     """The words of a result: its name when it is affirmed, and what its value says in words."""
+    wordings = concept.wordings
     named = _heard(wordings) if says == "yes" else ()
     if says in ("yes", "no"):
         # "Hoffmann sign: positive" is one statement, whatever form the answer has.
@@ -307,8 +308,9 @@ def _texts(wordings: tuple[str, ...], value_codes: tuple[Match, ...], value_text
         (value_text,) if value_text and not value_codes and says in ("", "normal", "abnormal") else ()
     )
     if spoken and wordings:
-        # "Plantar response: extensor" is one statement; so is "Motor examination: normal power".
-        spoken = (f"{wordings[0]} {value_text}", value_text)
+        # One statement: "Plantars: extensor", or "Motor examination: normal power"; none: "Muscle wasting: normal".
+        together = concept.reading.statement(wordings[0], concept.said_by_its_title, value_text)
+        spoken = (together, value_text) if together else (value_text,)
     return named + spoken
 
 

@@ -189,7 +189,8 @@ def blocking(words: Spec) -> Blocking:
     def table(lists: Mapping[str, list[str]]) -> dict[tuple[str, ...], str]:
         return {tokens(text): kind for kind, listed in lists.items() for text in listed if tokens(text)}
 
-    return Blocking(table(words["before"]), table(words["after"]))
+    answers = table({"normal": words["normal"], "doubt": words["unsure"]})
+    return Blocking(table(words["before"]), table(words["after"]), answers, table(words["answer_begins"]))
 
 
 def gate(spec: Spec) -> Gate:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cds_service.clinical.chart import Match, Site
 from cds_service.clinical.gate import TWITCHING_WORDS, Gate
-from cds_service.clinical.words import PhraseBook, fold
+from cds_service.clinical.words import Heard, PhraseBook, fold
 from cds_service.knowledge.codes import Codes
 
 _SENTENCE = re.compile(r"[.;\n]")
@@ -127,6 +127,18 @@ class Reading:
 
     def answer(self, text: str) -> str:
         return self.answers.get(fold(text).strip().rstrip("."), "")
+
+    def statement(self, name: str, alone: tuple[Heard, ...], value: str) -> str:
+        """Name and value of a result as one statement, so that phrases may lie across both.
+
+        ``alone``: what the name says by itself. Empty where the value takes that back or leaves it open.
+        """
+        joined = f"{name} {value}"
+        cancelled = self.phrase_book.cancelled_by(value, alone) if alone else set()
+        if not cancelled:
+            return joined
+        said = {(heard.finding, heard.says) for heard in self.phrase_book.listen(joined)}
+        return "" if cancelled & said else joined
 
     def grade(self, text: str, of_five: bool) -> float | None:
         """A strength grade in words: 5/5, 4+, 4-/5; a plus or minus shifts by half a grade."""

@@ -522,6 +522,7 @@ class WordLists(Reviewed):
     normal = _phrases()
     abnormal = _phrases()
     unsure = _phrases()
+    answer_begins = _lists()
     traps = _lists()
     regions = _lists()
     plural_means_both = _phrases()
