@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from cds_service.clinical.assessment import Assessment, CardPlan, open_asks
@@ -83,15 +84,21 @@ def _telling(evidence: Evidence) -> tuple[bool, int]:
 def _evidence(evidence: Evidence, title: str) -> str:
     """What the record says, its value, its date and where it stands."""
     said = escaped(evidence.title, 70) if evidence.title and evidence.title not in title else ""
-    # Where the record has words of its own, its answer belongs to them: "Dysarthria" alone would be read as a yes.
-    answers = bool(said) and evidence.value.isalpha() and not evidence.title.endswith(evidence.value)
-    told = evidence.value in f"{title} {evidence.title}" and not answers
+    # The answer belongs to what was asked: "Dysarthria" alone would be read as a yes. A measured value with its unit
+    # may stand in the title of the line.
+    measured = not said or (" " in evidence.value and any(map(str.isdigit, evidence.value)))
+    told = _ends_in(evidence.title, evidence.value) or (measured and _ends_in(title, evidence.value))
     value = "" if told else escaped(evidence.value, 70)
     what = " ".join(part for part in (said, value) if part)
     # An age has no date of its own.
     when = str(evidence.when) if evidence.when else "" if evidence.reference.startswith("Patient/") else "undated"
     where = f" ({escaped(evidence.reference, 90)})" if evidence.reference else ""
     return ", ".join(part for part in (what, when) if part) + where
+
+
+def _ends_in(title: str, value: str) -> bool:
+    """Whether a title already ends in the value, in whole words, and not in a choice such as "normal or abnormal"."""
+    return re.search(rf"(?<!\S)(?<!\bor ){re.escape(value)}$", title) is not None if value else True
 
 
 def _unspoken(assessment: Assessment) -> Iterator[str]:
