@@ -5,7 +5,9 @@ R4B models read R4 (4.0.1) for every resource this service uses.
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from hashlib import blake2b
 from importlib import import_module
 from typing import Any
 
@@ -59,20 +61,54 @@ def faults(resource: dict[str, Any]) -> list[str]:
     return []
 
 
-_MOST_REMEMBERED = 20_000
-_valid: set[int] = set()  # hashes of resources: 64 bits under a key of this process, and nothing of a patient
+class Remembered:
+    """Marks of at most ``most`` resources: those that were new or asked for lately.
+
+    It has two halves. When the newer one is full, it becomes the older one, and what that held is forgotten.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._half = most // 2
+        self._newer: set[bytes] = set()
+        self._older: set[bytes] = set()
+
+    def __len__(self) -> int:
+        return len(self._newer | self._older)
+
+    def __contains__(self, mark: bytes) -> bool:
+        if mark in self._newer:
+            return True
+        known = mark in self._older
+        if known:
+            self.add(mark)
+        return known
+
+    def add(self, mark: bytes) -> None:
+        # Threads that come here together forget a mark at worst, and then check a resource again.
+        if len(self._newer) >= self._half:
+            self._newer, self._older = set(), self._newer
+        self._newer.add(mark)
+
+
+_KEY = os.urandom(32)  # the hash of a process would be no secret where PYTHONHASHSEED is set
+_valid = Remembered(20_000)
+
+
+def _mark(resource: dict[str, Any]) -> bytes:
+    """A resource as 128 bits under a key of this process: nothing of a patient. Raises orjson.JSONEncodeError."""
+    return blake2b(orjson.dumps(resource), digest_size=16, key=_KEY).digest()
 
 
 def is_valid(resource: dict[str, Any]) -> bool:
     """Whether a resource has no faults. A chart is opened many times: what was valid is known again by its hash."""
     try:
-        mark = hash(orjson.dumps(resource))
+        mark = _mark(resource)
     except orjson.JSONEncodeError:
         return not faults(resource)  # nested too deeply to be written
     if mark in _valid:
         return True
     valid = not faults(resource)
-    if valid and len(_valid) < _MOST_REMEMBERED:
+    if valid:
         _valid.add(mark)
     return valid
 
