@@ -425,7 +425,9 @@ def _report(spec: Mapping[str, Any], denies: bool) -> Observer:
             return False
         if not says and not affirms:
             return True
-        return any(words in text for words in says) or any(book.affirms(report.conclusion, w) for w in affirms)
+        # Words that a list denies as a whole are found by no `unless`: "no prolapse, cord compression or oedema".
+        said = any(words in text and not book.denies(report.conclusion, words) for words in says)
+        return said or any(book.affirms(report.conclusion, w) for w in affirms)
 
     def observe(case: Case) -> Iterator[Statement]:
         for report in case.chart.about(Report, concepts):

@@ -17,6 +17,24 @@ _NEVER_INSIDE = frozenset({"no", "not", "never", "without", "neither", "nor"})
 _AFFIRMED = frozenset({"present", "positive", "noted", "seen", "visible", "found"})
 _CONTRAST = frozenset({"but", "however", "although", "though", "now"})
 _EXCEPTION = frozenset({"but", "however", "except", "apart"})  # "normal except thenar" still affirms something
+_JOINS = frozenset({"or", "nor"})
+# After a comma they begin a statement of their own: "no fever, reports weakness or cramps".
+_STATING = frozenset(
+    {"has", "have", "had", "having", "reports", "reported", "reporting", "complains", "complaining", "describes",
+     "shows", "showed", "showing", "reveals", "revealed", "develops", "developed", "noticed", "notices", "notes",
+     "feels", "is", "are", "was", "were", "there", "with"}
+)  # fmt: skip
+# They place a sign, or say more of it, as no bare item of a list does.
+_PLACING = frozenset(
+    {"of", "in", "on", "at", "to", "for", "over", "since", "left", "right", "both", "bilateral", "bilaterally"}
+)
+_CHANGES = frozenset(
+    {"change", "changes", "improvement", "worsening", "increase", "decrease", "progression", "resolution"}
+)
+# They end the name of a sign: "fasciculation potentials or fibrillations".
+_SIGN_NOUNS = frozenset(
+    {"potential", "potentials", "discharge", "discharges", "sign", "signs", "change", "changes", "activity", "symptoms"}
+)
 
 
 def fold(text: str) -> str:
@@ -128,13 +146,22 @@ class PhraseBook:
 
     def affirms(self, text: str, words: str) -> bool:
         """Whether a text says words that are no phrase of the book, without denying or doubting them."""
+        return any(not kinds - {"history"} for kinds in self._said_with(text, words))
+
+    def denies(self, text: str, words: str) -> bool:
+        """Whether a text names words that are no phrase of the book, and each time only to deny them."""
+        said = self._said_with(text, words)
+        return bool(said) and all("denial" in kinds for kinds in said)
+
+    def _said_with(self, text: str, words: str) -> list[set[str]]:
+        """The kinds of blocking words around each place where a text says some words."""
         wanted = tokens(words)
-        for sentence, answer in _sentences(tokens(text)):
-            for start in range(len(sentence)):
-                end = _match(wanted, sentence, start)
-                if end is not None and not self._kinds_around(sentence, start, end, answer) - {"history"}:
-                    return True
-        return False
+        return [
+            self._kinds_around(sentence, start, end, answer)
+            for sentence, answer in _sentences(tokens(text))
+            for start in range(len(sentence))
+            if (end := _match(wanted, sentence, start)) is not None
+        ]
 
     def _verdict(self, phrase: Phrase, sentence: list[str], start: int, end: int, answer: list[str]) -> bool | None:
         kinds = self._kinds_around(sentence, start, end, answer) - phrase.lifts
@@ -146,14 +173,16 @@ class PhraseBook:
 
     def _kinds_around(self, sentence: list[str], start: int, end: int, answer: list[str]) -> set[str]:
         kinds = set()
-        if end == len(sentence):
+        if end == len(sentence) or (answer and _listed_to_the_end(sentence, start, end)):
             kinds |= self._answered(answer)
         if "?" in sentence[max(0, start - 1) : start] + sentence[end : end + 1]:
             kinds.add("doubt")
-        before = _reachable(sentence, start, end)
+        before, far = _reachable(sentence, start, end)
         for position, word in enumerate(before):
             for words, kind in self._before.get(word, ()):
-                if tuple(before[position : position + len(words)]) == words:
+                after = position + len(words)
+                idle = _of_change(before[after : after + 3]) if kind == "denial" else position < far
+                if not idle and tuple(before[position:after]) == words:
                     kinds.add(kind)
         following = [word for word in sentence[end : end + 4] if word not in ",?"]
         for length in range(min(3, len(following)), 0, -1):
@@ -210,26 +239,76 @@ def _match(phrase: tuple[str, ...], sentence: list[str], start: int) -> int | No
     return position
 
 
-def _reachable(sentence: list[str], start: int, end: int) -> list[str]:
-    """The words before a phrase that can still deny it.
+def _reachable(sentence: list[str], start: int, end: int) -> tuple[list[str], int]:
+    """The words before a phrase that can still deny it, and how many of the first of them can only deny.
 
-    A comma ends their reach unless the phrase is an item of a list ("no weakness, wasting").
+    A comma ends their reach unless the phrase is an item of a list ("no weakness, wasting or cramps").
+    A list that closes with "or" is denied as a whole, however long it is; no other word reaches so far.
     """
-    group_end = next((i for i in range(end, len(sentence)) if sentence[i] == ","), len(sentence))
-    group_start = max((i + 1 for i in range(start) if sentence[i] == ","), default=0)
-    short = (group_end - group_start) <= (end - start) + 1
-    item = (short or "or" in sentence[group_start:start]) and not _AFFIRMED & set(sentence[end:group_end])
+    group_start, group_end = _group(sentence, start, end)
+    own, rest = sentence[group_start:start], sentence[end:group_end]
+    item = group_start > 0 and _is_item(own, rest)
+    closed = item and not _JOINS.isdisjoint(sentence[group_start:])
     reach: list[str] = []
-    for word in reversed(sentence[:start]):
+    far = since_comma = 0
+    for position in range(start - 1, -1, -1):
+        word = sentence[position]
         if word == ",":
             if not item:
                 break
+            since_comma = 0
             continue
-        if word in _CONTRAST or len(reach) >= _REACH:
+        if word in _CONTRAST or (position < group_start and word in _STATING and "," in sentence[:position]):
+            break
+        if (since_comma if closed else len(reach)) >= _REACH:
             break
         if word != "?":
+            far += len(reach) >= _REACH
+            since_comma += 1
             reach.append(word)
-    return reach[::-1]
+    return reach[::-1], far
+
+
+def _of_change(words: list[str]) -> bool:
+    """Whether what follows a denial denies a change of a sign: "no clear improvement of weakness" finds weakness."""
+    return any(word in _CHANGES and words[i + 1 : i + 2] in (["in"], ["of"]) for i, word in enumerate(words[:2]))
+
+
+def _group(sentence: list[str], start: int, end: int) -> tuple[int, int]:
+    """Where the words between two commas begin and end that hold a phrase."""
+    group_end = next((i for i in range(end, len(sentence)) if sentence[i] == ","), len(sentence))
+    return max((i + 1 for i in range(start) if sentence[i] == ","), default=0), group_end
+
+
+def _is_item(own: list[str], rest: list[str]) -> bool:
+    """Whether a phrase between two commas is an item of a list: ``own`` stands before it, ``rest`` after it.
+
+    "or" joins items under a denial; "and" joins them only where nothing else is said of them, because
+    "no sensory loss, weakness and wasting of the hand" finds the hand weak.
+    """
+    if not _STATING.isdisjoint(own):
+        return False
+    joining = rest[1:] if rest[:1] and rest[0] in _SIGN_NOUNS else rest
+    if not _JOINS.isdisjoint(own) or (joining and joining[0] in _JOINS):
+        return True
+    if not _AFFIRMED.isdisjoint(rest):
+        return False
+    if len(own) + len(rest) <= 1:
+        return True
+    if joining[:1] == ["and"]:
+        return len(joining) <= 3 and _PLACING.isdisjoint(joining)
+    return own[-1:] == ["and"] and len(rest) <= 1 and _PLACING.isdisjoint(own + rest)
+
+
+def _listed_to_the_end(sentence: list[str], start: int, end: int) -> bool:
+    """Whether a phrase belongs to a list that ends its sentence: "weakness, wasting or cramps: none"."""
+    group_start, _ = _group(sentence, start, end)
+    tail = sentence[end:]
+    if tail[:1] not in ([","], ["or"], ["nor"], ["and"]) or start - group_start > 1:
+        return False
+    return not {"or", "nor", "and"}.isdisjoint(tail) and (_STATING | _PLACING | _CONTRAST).isdisjoint(
+        sentence[group_start:start] + tail
+    )
 
 
 def _contains(words: list[str], block: tuple[str, ...]) -> bool:

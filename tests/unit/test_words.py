@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -38,7 +39,8 @@ BOOK = PhraseBook(
     ],
     Blocking(
         before=table(
-            denial="no; without; denies; absence of; negative for", doubt="possible; rule out; if; ?",
+            denial="no; none; neither; nor; without; denies; absence of; negative for",
+            doubt="possible; rule out; if; ?",
             history="history of; previous",
             family="mother; family history of",
         ),
@@ -94,6 +96,11 @@ def test_what_stands_beside_a_phrase(text: str, verdict: bool | str | None) -> N
         ("no one two three four five weakness", False),  # six words reach
         ("no one two three four five six weakness", True),  # seven do not
         ("weakness one absent", True),  # a word after it must follow directly
+        ("no change in weakness", True),
+        ("no clear improvement of weakness", True),
+        ("no progression of the weakness", True),
+        ("no change, weakness", False),
+        ("no change or weakness", False),
         ("absence of weakness", False),
         ("absence weakness", True),
     ],
@@ -115,16 +122,95 @@ def test_how_far_a_denial_reaches(text: str, verdict: bool) -> None:
         ("no weakness but wasting", False, True),
         ("weakness, no wasting", True, False),
         ("weakness and wasting, no babinski", True, True),
+        ("no tremor, weakness or wasting", False, False),
+        ("no tremor, weakness nor wasting", False, False),
+        ("no tremor, weakness and wasting", False, False),
+        ("no tremor, marked weakness or definite wasting", False, False),
+        ("no tremor, weakness or wasting of the hand", False, False),
+        ("no tremor, weakness or wasting seen", False, False),
+        ("no tremor, weakness, or wasting noted", False, False),
+        ("possible tremor, weakness or wasting", None, None),
+        ("no tremor, rash, cough, headache, vertigo, syncope, weakness, palpitations or wasting", False, False),
+        ("history of tremor, rash, cough, headache, vertigo, syncope, weakness, pain or wasting", True, True),
+        # Said of a place, or after a new beginning, it is no item of the list.
+        ("no tremor, weakness of the hand", True, "silent"),
+        ("no tremor, weakness of the hand or arm", True, "silent"),
+        ("no tremor, weakness left or right", True, "silent"),
+        ("no tremor, weakness in the arm, wasting of the hand", True, True),
+        ("no tremor, weakness and wasting of the hand", True, True),
+        ("no tremor, arm and leg weakness", True, "silent"),
+        ("no tremor, weakness and wasting noted", True, True),
+        ("no tremor, reports weakness or wasting", True, True),
+        ("no tremor, reports weakness, wasting", True, True),
+        ("no tremor, there is weakness and wasting", True, True),
+        ("no tremor, now weakness or wasting", True, True),
+        ("no tremor but weakness and wasting", True, True),
+        ("no tremor but weakness or wasting", True, True),
+        ("no tremor. weakness or wasting of the hand", True, True),
+        ("weakness, no tremor or wasting", True, False),
+        ("weakness and wasting, no tremor, babinski or cramps", True, True),
     ],
 )
-def test_a_denial_and_the_items_of_a_list(text: str, weakness: bool, wasting: bool) -> None:
+def test_a_denial_and_the_items_of_a_list(text: str, weakness: bool | str | None, wasting: bool | str | None) -> None:
     assert (says(text), says(text, "wasting")) == (weakness, wasting)
+
+
+ITEMS = ("weakness", "wasting", "babinski")
+LISTS = [
+    [first, second, third] for first in ITEMS for second in ITEMS for third in ITEMS if len({first, second, third}) == 3
+]
+
+
+@pytest.mark.parametrize("opening", ["No", "Without", "Denies", "Negative for", "Absence of", "There is no", "None of"])
+@pytest.mark.parametrize("joined", ["{}, {} or {}", "{}, {}, or {}", "{}, {} nor {}", "{}, {}, nor {}", "{}, {} and {}",
+                                    "{}, {}, and {}", "{}, {}, {}", "{} or {} or {}"])  # fmt: skip
+def test_each_item_of_a_denied_list_is_denied(opening: str, joined: str) -> None:
+    for items, end in product(LISTS, ("", ".", "; tone normal.", ". Examination normal.")):
+        text = f"{opening} {joined.format(*items)}{end}"
+        assert {heard.finding: heard.says for heard in BOOK.listen(text)} == dict.fromkeys(ITEMS, False), text
+
+
+@pytest.mark.parametrize("joined", ["neither {} nor {}", "neither {}, {} nor {}", "{}, {} or {}: none", "{} or {}: no",
+                                    "{} and {}: absent", "{}, {} and {}: negative", "{}, {}, or {}: none"])  # fmt: skip
+def test_a_list_is_denied_by_its_frame(joined: str) -> None:
+    for items in LISTS:
+        named = items[: joined.count("{}")]
+        heard = {heard.finding: heard.says for heard in BOOK.listen(joined.format(*named))}
+        assert heard == dict.fromkeys(named, False)
+
+
+@pytest.mark.parametrize("denied", ["No tremor", "Denies pain", "Without tremor", "Negative for pain or tremor"])
+@pytest.mark.parametrize("turn", [". {}", "; {}", "\n{}", " but {}", ", but {}", ", however {}", ", reports {}",
+                                  ", has {}", ", there is {}", ", shows {}", ", with {}"])  # fmt: skip
+def test_a_list_after_a_denial_has_ended_is_affirmed(denied: str, turn: str) -> None:
+    joins = ("{}", "{} or {}", "{}, {} or {}", "{} and {}", "{}, {} and {}", "{} of the hand")
+    for items, joined in product(LISTS, joins):
+        named = items[: joined.count("{}")]
+        text = denied + turn.format(joined.format(*named))
+        assert {heard.finding: heard.says for heard in BOOK.listen(text)} == dict.fromkeys(named, True), text
+
+
+@pytest.mark.parametrize(
+    "text, weakness",
+    [
+        ("weakness of the hand, wasting: none", True),
+        ("weakness in the arm and wasting: none", True),
+        ("new and marked weakness, wasting or cramps: none", True),
+        ("weakness, wasting: none", True),  # which of them is answered is not guessed
+        ("weakness or wasting: left hand", True),
+        ("weakness or wasting. None", True),
+        ("weakness or wasting: possible", None),
+    ],
+)
+def test_an_answer_speaks_for_a_list_only_where_nothing_else_is_said(text: str, weakness: bool | None) -> None:
+    assert says(text) is weakness
 
 
 @pytest.mark.parametrize(
     "text, verdict",
     [
-        ("weakness: none", True),  # this book has no "none"; it is not guessed
+        ("weakness: none", False),
+        ("weakness: nil", True),  # this book has no "nil"; it is not guessed
         ("weakness: no", False),
         ("weakness: absent", False),
         ("weakness: no, tremor: yes", False),
@@ -229,11 +315,58 @@ def test_each_finding_is_heard_once_and_the_first_statement_counts() -> None:
         ("Mother had ALS, patient has dysphagia", "dysphagia", True),
         ("Dysphagia: none", "dysphagia", False),
         ("Dysphagia ruled out", "dysphagia", None),
+        ("No headache, acute confusion or seizure. Neurological examination normal.", "mental_change_acute", None),
+        ("No headache, acute confusion, or seizure.", "mental_change_acute", None),
+        ("No fever, acute confusion since this morning.", "mental_change_acute", True),
+        ("Denies dysarthria, dysphagia or weakness. Neurological examination is normal.", "dysarthria", False),
+        ("Denies dysarthria, dysphagia or weakness. Neurological examination is normal.", "dysphagia", False),
+        ("No weakness, muscle atrophy or sensory loss.", "atrophy", False),
+        ("There is no tongue fasciculation, muscle wasting and weakness.", "atrophy", False),
+        ("There is no tongue fasciculation, muscle wasting and weakness.", "tongue_wasting_fasc", False),
+        ("No sensory loss, muscle wasting of the hand", "atrophy", True),
+        ("No fever but weakness and muscle wasting", "atrophy", True),
+        ("No tremor. Muscle wasting or weakness of the hand", "atrophy", True),
+        ("Neither dysphagia nor dysarthria", "dysphagia", False),
     ],
 )
 def test_sentences_with_the_words_of_the_content(text: str, finding: str, verdict: bool | None, knowledge: Any) -> None:
     heard = {h.finding: h.says for h in knowledge.phrase_book.listen(text)}
     assert heard.get(finding, "silent") == verdict
+
+
+@pytest.mark.parametrize(
+    "text, words, affirmed",
+    [
+        ("Normal study. No fibrillations, positive sharp waves or fasciculations.", "positive sharp waves", False),
+        ("Normal study. No fibrillations, positive sharp waves or fasciculations seen.", "fasciculations", False),
+        ("No fibrillation potentials, positive sharp waves, or fasciculation potentials.", "fasciculation", False),
+        ("No fibrillation potentials, conduction block or myopathic units. Normal study.", "conduction block", False),
+        ("No fibrillation potentials, conduction block or myopathic units. Normal study.", "myopathic units", False),
+        ("No disc prolapse, cord compression or signal change.", "cord compression", False),
+        ("No disc prolapse, cord compression at C5 with signal change.", "cord compression", True),
+        ("No fibrillations, fasciculations in arm and leg.", "fasciculations", True),
+        ("No fibrillations but positive sharp waves or fasciculations.", "positive sharp waves", True),
+        ("No myopathic units. Fibrillations, positive sharp waves or both.", "positive sharp waves", True),
+        ("No fibrillations, there are positive sharp waves and fasciculations.", "positive sharp waves", True),
+    ],
+)
+def test_reports_with_the_words_of_the_content(text: str, words: str, affirmed: bool, knowledge: Any) -> None:
+    assert knowledge.phrase_book.affirms(text, words) is affirmed
+    assert knowledge.phrase_book.denies(text, words) is not affirmed
+
+
+@pytest.mark.parametrize(
+    "text, denied",
+    [
+        ("no wasting", True),
+        ("no wasting. Wasting of the hand.", False),
+        ("possible wasting", False),
+        ("wasting", False),
+        ("", False),
+    ],
+)
+def test_denied_means_named_only_to_deny(text: str, denied: bool) -> None:
+    assert BOOK.denies(text, "wasting") is denied
 
 
 class _All(frozenset[str]):
