@@ -194,6 +194,7 @@ def _result(spec: Mapping[str, Any], denies: bool) -> Observer:
     regions = frozenset(spec.get("site", ()))
     containing = tuple(fold(words) for words in spec.get("containing", ()))
     values = tuple(code_of(text) for text in spec.get("is", ()))
+    sudden = bool(spec.get("sudden"))
 
     def observe(case: Case) -> Iterator[Statement]:
         for result in case.chart.about(Result, concepts):
@@ -214,11 +215,42 @@ def _result(spec: Mapping[str, Any], denies: bool) -> Observer:
             elif not values and reading != says:
                 continue
             if _at(result, regions) and _recent(result.when, within, case):
-                yield _result_statement(result)
+                if sudden and _known_before(result, {m.concept for m in codes + coded_values}, case):
+                    continue
+                yield _result_statement(result, "; onset not stated" if sudden else "")
 
     return observe
 
 
+def _known_before(result: Result, concepts: set[str], case: Case) -> bool:
+    """Whether the same sign was on record before it could be acute, and nobody found it gone in between.
+
+    An observation has a date but no onset: its first record may be the beginning, a later one is not.
+    """
+    if result.when is None:
+        return False
+    problems = [p for p in case.chart.about(Problem, frozenset(concepts)) if p.state is State.CURRENT]
+    if any(_before(p, result, case) and concepts & {m.concept for m in p.codes} for p in problems):
+        return True
+    earlier = [
+        r
+        for r in case.chart.about(Result, frozenset(concepts))
+        if _before(r, result, case)
+        and _recent(r.when, _KNOWN_DAYS, case)
+        and concepts & {m.concept for m in r.codes + r.value_codes}
+        and r.says in ("yes", "no")
+    ]
+    newest = max(earlier, key=lambda r: (_moment(r, case), r.says == "yes"), default=None)
+    return newest is not None and newest.says == "yes"
+
+
+def _before(entry: Entry, result: Result, case: Case) -> bool:
+    if entry.when is None or result.when is None:
+        return False
+    return entry.when.last < result.when.first and entry.when.within(ACUTE_DAYS, case.today) is False
+
+
+_KNOWN_DAYS = 365  # as long as a recorded symptom counts
 _OPPOSITE = {"yes": "no", "no": "yes", "normal": "abnormal", "abnormal": "normal"}
 
 
@@ -228,9 +260,11 @@ def _reading(result: Result, value_is_the_concept: bool) -> str:
     return result.says
 
 
-def _result_statement(result: Result) -> Statement:
+def _result_statement(result: Result, remark: str = "") -> Statement:
     value = result.value.as_reported if result.value else result.value_text or result.says
-    return Statement(Evidence.of(result, value), result.when, this_encounter=result.this_encounter, sites=result.sites)
+    return Statement(
+        Evidence.of(result, value + remark), result.when, this_encounter=result.this_encounter, sites=result.sites
+    )
 
 
 def _power(spec: Mapping[str, Any], denies: bool) -> Observer:

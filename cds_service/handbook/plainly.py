@@ -225,6 +225,7 @@ _FURTHER: Mapping[str, Callable[[Vocabulary, Any], str]] = {
     "verified": lambda _, v: "with a verified status",
     "onset_stated": lambda _, v: "with a stated onset",
     "recurs": lambda _, v: "recurring",
+    "sudden": lambda _, v: "not on record before, as far as the last year shows",
     "severity": lambda _, v: f"{v}",
     "muscle": lambda _, v: f"of: {_either(map(str, _list(v)))}",
     "site": lambda _, v: f"at: {_either(map(str, _list(v)))}",

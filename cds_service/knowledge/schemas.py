@@ -33,7 +33,7 @@ OBSERVER_FIELDS: Mapping[str, frozenset[str]] = {
          "containing", "onset_stated", "before_onset", "recurs", "verified"}
     ),
     "result": frozenset(
-        {"says", "examined", "only", "besides", "systems", "roles", "site", "within", "containing", "is"}
+        {"says", "examined", "only", "besides", "systems", "roles", "site", "within", "containing", "is", "sudden"}
     ),
     "power": frozenset({"within", "site", "muscle"}),
     "measured": frozenset({"range", "which", "within", "only", "besides", "systems", "roles", "names"} | _COMPARED),
@@ -140,7 +140,7 @@ def check_observer(value: Any) -> None:
     for key in ("within", "older_than", "stopped_within", "for_at_least", "before_onset"):
         if key in value:
             duration(value[key])
-    for key in ("diagnosis", "onset_stated", "recurs", "examined", "open", "planned"):
+    for key in ("diagnosis", "onset_stated", "recurs", "sudden", "examined", "open", "planned"):
         if value.get(key, True) not in (True, "yes"):
             raise ValidationError(f"{key}: write true, or leave it out")
 
