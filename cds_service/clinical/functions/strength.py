@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 from cds_service import units
-from cds_service.clinical.chart import Result
+from cds_service.clinical.chart import Answer, Problem, Result
 from cds_service.clinical.findings import Evidence, Finding, Judge, merged
 from cds_service.clinical.formula import compile_formula, named_in
 from cds_service.clinical.functions.registry import Parameters, days_or_none, named
@@ -57,6 +58,27 @@ def power_falls(finding: str, with_: Parameters) -> Judge:
     return judge
 
 
+def _weakness_began(case: Case, since: str) -> date | None:
+    """The latest day on which a weakness that is reported now may have begun; None where no beginning is stated.
+
+    ``since``: the item of the history form that asks for it. The day of an entry without an onset is no beginning.
+    """
+    reported = case["weak_reported"]
+    if not reported.present:
+        return None
+    named_by = {evidence.reference for evidence in reported.evidence}
+    began = [
+        min(problem.onset.last, problem.recorded.last if problem.recorded else case.today)
+        for problem in case.chart.all(Problem)
+        if problem.onset is not None and problem.reference in named_by
+    ]
+    for answer in case.chart.all(Answer):
+        for span in (Span.parse(value) for value in answer.values if answer.item == since):
+            if span is not None:
+                began.append(min(span.last, answer.when.last if answer.when else case.today))
+    return max(began, default=None)
+
+
 @named
 def examination(finding: str, with_: Parameters) -> Judge:
     """All parts documented as required, after onset and close together; abnormal parts make it absent."""
@@ -66,6 +88,7 @@ def examination(finding: str, with_: Parameters) -> Judge:
     counts_for = days_of(with_.get("counts_for", "90 days"))
     if_weak = days_of(with_.get("if_weakness_reported", with_.get("counts_for", "90 days")))
     no_onset = days_of(with_.get("if_onset_unknown", with_.get("counts_for", "90 days")))
+    since = with_.get("weakness_since")
     whole = tuple(with_.get("whole", ()))
     examined = sorted({*whole, *named_in(list(with_.get("parts", ())))})
 
@@ -75,6 +98,10 @@ def examination(finding: str, with_: Parameters) -> Judge:
             days = min(days, no_onset)
         elif when is not None and when.first < case.onset.first:
             return False
+        if since is not None and when is not None:
+            began = _weakness_began(case, str(since))
+            if began is not None and when.first < began:
+                return False  # power was full before it was lost
         return when is not None and when.within(days, case.today) is True
 
     def judge(case: Case) -> Finding:
