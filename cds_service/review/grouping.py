@@ -38,7 +38,7 @@ _MORE_BITS = 4  # each division again into 16
 _TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
 _HEAD_BYTES = 500
 _PORTION = 8_000_000
-_PARTITION_BYTES = 48_000_000
+_PARTITION_BYTES = 12_000_000
 _REMEMBERED = 4096  # patients: their lines stand close together, and a country's would fill the memory
 _UNPACKED = 8  # how much longer an export is than its gzip files, about
 _LONGEST_ID = 200  # FHIR allows 64 characters
@@ -269,7 +269,7 @@ def place_of(place: int, bits: int) -> int:
 def bits_for(sources: Iterable[Source]) -> int:
     """How many bits of the hash name a partition, so that one of them is about _PARTITION_BYTES long."""
     size = sum(source.size * (_UNPACKED if source.packed else 1) for source in sources)
-    return min(10, max(2, (size // _PARTITION_BYTES).bit_length()))
+    return min(12, max(2, (size // _PARTITION_BYTES).bit_length()))
 
 
 def spill(frames: Iterable[Frame], folder: Path, bits: int) -> int:

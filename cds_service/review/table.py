@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from cds_service.review.rows import Row
 
-_ROWS = 5_000
+_ROWS = 1_000
 
 _TEXT = pa.string()
 _TEXTS = pa.list_(_TEXT)
