@@ -94,6 +94,11 @@ def _sources(value: Any) -> Iterator[str]:
             yield from _sources(inner)
 
 
+def is_yes(value: Any) -> bool:
+    """Whether content says so: ``yes``, which stays text when it is read, or ``true``, which does not."""
+    return str(value) in ("yes", "True", "true")
+
+
 def texts_of(value: Any) -> Iterator[str]:
     """Every text in the rule of an entry, its examples, claims and words left out."""
     if isinstance(value, str):
@@ -154,10 +159,9 @@ class Library(Mapping[str, Entry]):
         findings = self.content.findings
         wanted = {str(spec["id"]), f"class:{spec['id']}", *spec["concepts"]}
         found = {name for name, own in findings.items() if wanted & set(texts_of(own))}
-        causal = str(spec["causal"]) in ("yes", "True", "true")
         general = {n for n, own in findings.items() if own.get("compute") == "medicine_before_onset"
                    and "classes" not in (own.get("with") or {})}  # fmt: skip
-        return found | (general if causal else set())
+        return found | (general if is_yes(spec["causal"]) else set())
 
     @cached_property
     def _citing(self) -> Mapping[str, list[str]]:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from cds_service.handbook.addresses import page_of_attributes
 from cds_service.handbook.bundled import Mark, difference
 from cds_service.handbook.differential import NARROW, WIDE, picture, urgency
-from cds_service.handbook.library import CARD, HYPOTHESIS, KINDS, REFERENCE, Entry, Kind, Library
+from cds_service.handbook.library import CARD, HYPOTHESIS, KINDS, REFERENCE, Entry, Kind, Library, is_yes
 from cds_service.handbook.sections import TIERS, URGENCIES, Sections
 from cds_service.handbook.traces import Traces
 from cds_service.knowledge.load import Content
@@ -189,7 +189,7 @@ def _attribute(row: Mapping[str, Any]) -> Json:
     """``used`` as a boolean; content writes yes and no."""
     made = {"attribute": row["attribute"]}
     if "used" in row:
-        made["used"] = str(row["used"]) in ("yes", "True", "true")
+        made["used"] = is_yes(row["used"])
     return made | {key: row[key] for key in ("how", "answer") if key in row}
 
 

@@ -131,18 +131,14 @@ class Vocabulary:
         if head == "answer":
             return Words(self._answer(spec))
         if head == "silence":
-            return Words(
-                f"the queries for {_either(_list(spec[head]), 'and')} were answered in full and hold none of it"
-            )
-        listed = self._listed(spec[head])
-        lead = _LEADS[head](spec, listed, denies)
-        rest = [say(self, spec[key]) for key, say in _FURTHER.items() if key in spec and key not in _SAID.get(head, ())]
+            queries = _either(_list(spec[head]), "and")
+            return Words(f"the queries for {queries} were answered in full and hold none of it")
+        listed = _either(self.concept(str(one)) for one in _list(spec[head]))
+        lead = _lead(head, spec, listed, denies)
+        rest = [say(spec[key]) for key, say in _FURTHER.items() if key in spec and key not in _SAID.get(head, ())]
         if not listed:  # no code stands for it, so there is nothing that the words would come beside
             lead, rest = lead.removesuffix(": "), [one.removeprefix("or ") for one in rest]
         return Words("; ".join([lead, *rest]))
-
-    def _listed(self, value: Any) -> str:
-        return _either(self.concept(str(one)) for one in (value if isinstance(value, list) else [value]))
 
     def _answer(self, spec: Spec) -> str:
         link = str(spec["answer"])
@@ -151,7 +147,7 @@ class Vocabulary:
             said.append(f"answered {_either(self.option(link, v) for v in _list(spec['is']))}")
         if "lacks" in spec:
             said.append(f"answered without {_either(self.option(link, v) for v in _list(spec['lacks']))}")
-        said += [say(self, spec[key]) for key, say in _FURTHER.items() if key in spec and key not in ("is", "lacks")]
+        said += [say(spec[key]) for key, say in _FURTHER.items() if key in spec and key not in ("is", "lacks")]
         return ": ".join([said[0], "; ".join(said[1:])]) if said[1:] else said[0]
 
 
@@ -164,83 +160,79 @@ def _either(words: Iterable[str], link: str = "or") -> str:
     return f" {link} ".join([", ".join(listed[:-1]), listed[-1]]) if len(listed) > 1 else "".join(listed)
 
 
+def _named(value: Any) -> str:
+    return _either(map(str, _list(value)))
+
+
 def _quoted(value: Any) -> str:
     return _either(f"“{one}”" for one in _list(value))
 
 
+def coded(text: str) -> str:
+    """A code of the content, ``loinc 2900-9 Pyridoxine …``, as readers know it."""
+    system, *rest = text.split(" ", 2)
+    return " ".join([SYSTEM_NAMES.get(system, system), *rest[:1], *(f"({words})" for words in rest[1:])])
+
+
 def _codes(value: Any) -> str:
-    def code(text: str) -> str:
-        system, *rest = text.split(" ", 2)
-        return " ".join([SYSTEM_NAMES.get(system, system), *rest[:1], *(f"({words})" for words in rest[1:])])
-
-    return _either(code(str(one)) for one in _list(value))
+    return _either(coded(str(one)) for one in _list(value))
 
 
-def _problem(spec: Spec, listed: str, _: bool) -> str:
-    state = {"current": "a current problem", "ever": "a problem, past or present", "ended": "a problem that has ended"}
-    return f"{state.get(spec.get('state', 'current'), 'a problem that was refuted')}: {listed}"
+def _lead(head: str, spec: Spec, listed: str, denies: bool) -> str:
+    if head == "problem":
+        return f"{_STATES.get(spec.get('state', 'current'), 'a problem that was refuted')}: {listed}"
+    if head == "result":
+        says = str(spec.get("says", "no" if denies else "yes"))
+        return f"a finding or result: {listed} {_RESULTS.get(says, f'is called {says}')}"
+    return f"{_LEADS[head]} {listed}"
 
 
-def _result(spec: Spec, listed: str, denies: bool) -> str:
-    says = str(spec.get("says", "no" if denies else "yes"))
-    said = {"yes": "is stated", "no": "is stated not to be there", "normal": "is called normal"}
-    return f"a finding or result: {listed} {said.get(says, f'is called {says}')}"
-
-
-_LEADS: Mapping[str, Callable[[Spec, str, bool], str]] = {
-    "problem": _problem,
-    "result": _result,
-    "power": lambda spec, listed, _: f"graded muscle strength is {listed}",
-    "measured": lambda spec, listed, _: f"measured: {listed}",
-    "medicine": lambda spec, listed, _: f"a medicine: {listed}",
-    "report": lambda spec, listed, _: f"a report of: {listed}",
-    "procedure": lambda spec, listed, _: f"a completed procedure: {listed}",
-    "order": lambda spec, listed, _: f"an order: {listed}",
-    "visit": lambda spec, listed, _: f"a visit: {listed}",
-    "relative": lambda spec, listed, _: f"a relative with: {listed}",
-    "device": lambda spec, listed, _: f"a device: {listed}",
-    "allergy": lambda spec, listed, _: f"an allergy: {listed}",
-    "appointment": lambda spec, listed, _: f"an appointment: {listed}",
-    "patient": lambda spec, listed, _: f"the patient's own entry says: {listed}",
-}
+_STATES = {"current": "a current problem", "ever": "a problem, past or present", "ended": "a problem that has ended"}
+_RESULTS = {"yes": "is stated", "no": "is stated not to be there", "normal": "is called normal"}
+_LEADS = {
+    "power": "graded muscle strength is", "measured": "measured:", "medicine": "a medicine:", "report": "a report of:",
+    "procedure": "a completed procedure:", "order": "an order:", "visit": "a visit:", "relative": "a relative with:",
+    "device": "a device:", "allergy": "an allergy:", "appointment": "an appointment:",
+    "patient": "the patient's own entry says:",
+}  # fmt: skip
 # Fields that the words of a head hold already.
 _SAID = {"problem": ("state",), "result": ("says",)}
-_FURTHER: Mapping[str, Callable[[Vocabulary, Any], str]] = {
-    "state": lambda _, v: f"state {v}",
-    "states": lambda _, v: f"in state {_either(map(str, _list(v)))}",
-    "says": lambda _, v: f"saying {_quoted(v)}",
-    "is": lambda _, v: f"with the value {_codes(v)}",
-    "range": lambda _, v: f"{v} the laboratory's own range",
-    "above": lambda _, v: f"above {v}",
-    "at_least": lambda _, v: f"at least {v}",
-    "below": lambda _, v: f"below {v}",
-    "at_most": lambda _, v: f"at most {v}",
-    "which": lambda _, v: "any such value, not only the newest" if v == "any" else f"the {v} value",
-    "only": lambda _, v: f"only by {_codes(v)}",
-    "besides": lambda _, v: f"never by {_codes(v)}",
-    "systems": lambda _, v: f"only by codes of {_either(SYSTEM_NAMES.get(s, s) for s in _list(v))}",
-    "roles": lambda _, v: f"also by codes kept as {_either(map(str, _list(v)))}",
-    "examined": lambda _, v: "found on examination",
-    "diagnosis": lambda _, v: "confirmed, not provisional",
-    "verified": lambda _, v: "with a verified status",
-    "onset_stated": lambda _, v: "with a stated onset",
-    "recurs": lambda _, v: "recurring",
-    "sudden": lambda _, v: "not on record before, as far as the last year shows",
-    "severity": lambda _, v: f"{v}",
-    "muscle": lambda _, v: f"of: {_either(map(str, _list(v)))}",
-    "site": lambda _, v: f"at: {_either(map(str, _list(v)))}",
-    "containing": lambda _, v: f"its text holding {_quoted(v)}",
-    "names": lambda _, v: f"or named in words: {_either(map(str, _list(v)))}",
-    "affirms": lambda _, v: f"saying, without denial or doubt, {_quoted(v)}",
-    "unless": lambda _, v: f"unless it says {_quoted(v)}",
-    "unless_affirms": lambda _, v: f"unless it says, without denial or doubt, {_quoted(v)}",
-    "within": lambda _, v: f"of the last {v}",
-    "older_than": lambda _, v: f"older than {v}",
-    "before_onset": lambda _, v: f"begun at most {v} before the twitching",
-    "stopped_within": lambda _, v: f"taken now or stopped in the last {v}",
-    "started_within": lambda _, v: f"started in the last {v}",
-    "for_at_least": lambda _, v: f"for at least {v}",
-    "daily_dose_at_least": lambda _, v: f"at least {v} a day",
-    "open": lambda _, v: "under way",
-    "planned": lambda _, v: "planned",
+_FURTHER: Mapping[str, Callable[[Any], str]] = {
+    "state": lambda v: f"state {v}",
+    "states": lambda v: f"in state {_named(v)}",
+    "says": lambda v: f"saying {_quoted(v)}",
+    "is": lambda v: f"with the value {_codes(v)}",
+    "range": lambda v: f"{v} the laboratory's own range",
+    "above": lambda v: f"above {v}",
+    "at_least": lambda v: f"at least {v}",
+    "below": lambda v: f"below {v}",
+    "at_most": lambda v: f"at most {v}",
+    "which": lambda v: "any such value, not only the newest" if v == "any" else f"the {v} value",
+    "only": lambda v: f"only by {_codes(v)}",
+    "besides": lambda v: f"never by {_codes(v)}",
+    "systems": lambda v: f"only by codes of {_either(SYSTEM_NAMES.get(s, s) for s in _list(v))}",
+    "roles": lambda v: f"also by codes kept as {_named(v)}",
+    "examined": lambda v: "found on examination",
+    "diagnosis": lambda v: "confirmed, not provisional",
+    "verified": lambda v: "with a verified status",
+    "onset_stated": lambda v: "with a stated onset",
+    "recurs": lambda v: "recurring",
+    "sudden": lambda v: "not on record before, as far as the last year shows",
+    "severity": str,
+    "muscle": lambda v: f"of: {_named(v)}",
+    "site": lambda v: f"at: {_named(v)}",
+    "containing": lambda v: f"its text holding {_quoted(v)}",
+    "names": lambda v: f"or named in words: {_named(v)}",
+    "affirms": lambda v: f"saying, without denial or doubt, {_quoted(v)}",
+    "unless": lambda v: f"unless it says {_quoted(v)}",
+    "unless_affirms": lambda v: f"unless it says, without denial or doubt, {_quoted(v)}",
+    "within": lambda v: f"of the last {v}",
+    "older_than": lambda v: f"older than {v}",
+    "before_onset": lambda v: f"begun at most {v} before the twitching",
+    "stopped_within": lambda v: f"taken now or stopped in the last {v}",
+    "started_within": lambda v: f"started in the last {v}",
+    "for_at_least": lambda v: f"for at least {v}",
+    "daily_dose_at_least": lambda v: f"at least {v} a day",
+    "open": lambda v: "under way",
+    "planned": lambda v: "planned",
 }

@@ -8,8 +8,8 @@ from typing import Any
 
 from cds_service.clinical.chart import USUAL_ROLES
 from cds_service.handbook import library as kinds
-from cds_service.handbook.library import Entry, Library
-from cds_service.handbook.plainly import SYSTEM_NAMES, Vocabulary, Words
+from cds_service.handbook.library import Entry, Library, is_yes
+from cds_service.handbook.plainly import SYSTEM_NAMES, Vocabulary, Words, coded
 from cds_service.units import NUMBER
 
 Spec = Mapping[str, Any]
@@ -155,7 +155,7 @@ class Sections:
             inner = tuple(map(self._given, value))
             lead = "one of:" if any(isinstance(one, list) for one in value) or len(inner) > 1 else ""
             return inner[0] if len(inner) == 1 else Words(lead, parts=inner)
-        if value is True or value in ("yes", "true"):
+        if is_yes(value):
             return Words("yes")
         named = self._says.finding(str(value))
         return named if named.entry else Words(self._says.concept(str(value)))
@@ -174,11 +174,11 @@ class Sections:
         yield Section("How it is read", items=tuple(self._reading(spec)))
         looks = [Words(f"A normal result counts for {spec['look_back']}.")]
         looks += [self._when(Words(f"Only {one['to']}"), one) for one in spec.get("shorter", ())]
-        looks += [Words("A normal result never spares a repeat.")] if _is_yes(spec.get("never_suppresses")) else []
+        looks += [Words("A normal result never spares a repeat.")] if is_yes(spec.get("never_suppresses")) else []
         yield Section("How long a result counts", items=tuple(looks))
         factors = [(Words(name), Words(_factor(by, unit))) for name, by in spec["units"].items()]
         for code, own in (spec.get("units_by_code") or {}).items():
-            factors += [(Words(f"{name} under {_coded(code)}"), Words(_factor(by, unit))) for name, by in own.items()]
+            factors += [(Words(f"{name} under {coded(code)}"), Words(_factor(by, unit))) for name, by in own.items()]
         other = "Any other unit" if NUMBER in spec["units"] else "Any other unit, or none,"
         yield Section("Units", f"{other} is shown and never compared.",
                       head=("Unit", f"In {unit}"), rows=tuple(factors))  # fmt: skip
@@ -190,7 +190,7 @@ class Sections:
         """Which results are taken for this analyte, and what is said of them."""
         codes = [code for concept in spec["codes"] for code in self._codes_of(concept)]
         yield from [Words(f"codes: {', '.join(codes)}")] if codes else []
-        yield from [Words(f"never by {_list_of(map(_coded, spec['besides']))}")] if spec.get("besides") else []
+        yield from [Words(f"never by {_list_of(map(coded, spec['besides']))}")] if spec.get("besides") else []
         yield from [Words(f"also by codes kept as {_list_of(spec['roles'])}")] if spec.get("roles") else []
         for member in spec.get("any_of", ()):
             given = member if isinstance(member, Mapping) else {"analyte": member}
@@ -199,11 +199,11 @@ class Sections:
         yield from [Words(spec["rule"])] if "rule" in spec else []
         if spec.get("doubtful_high_if"):
             yield Words(f"a high value is doubtful, and repeated first, beside: {_list_of(spec['doubtful_high_if'])}")
-        critical = "can" if _is_yes(spec["can_be_critical"]) else "cannot"
+        critical = "can" if is_yes(spec["can_be_critical"]) else "cannot"
         yield Words(
             f"{critical} make the card of critical values; number {spec['dangerous_first']} in the order of danger"
         )
-        yield from [Words("one of the first bloods")] if _is_yes(spec.get("core")) else []
+        yield from [Words("one of the first bloods")] if is_yes(spec.get("core")) else []
         yield Words(f"called {spec['low_name']} when low and {spec['high_name']} when high")
         also = f", and in {spec['also_shown']} with {spec['also_decimals']}" if spec.get("also_shown") else ""
         yield Words(f"shown in {spec['unit'] or 'numbers'} with decimals: {spec['decimals']}{also}")
@@ -249,7 +249,7 @@ class Sections:
         return Words("any of:" if len(parts) > 1 else "", parts=parts) if parts else Words("–")
 
     def _medicines(self, spec: Spec) -> Iterator[Section]:
-        causal = _is_yes(spec["causal"])
+        causal = is_yes(spec["causal"])
         chronic = " Any duration before the onset counts." if spec["chronic"] else ""
         said = "Yes. " if causal else "It is asked about, not blamed. "
         yield Section("Can it cause twitching", items=(Words(said + spec["mechanism"] + chronic),))
@@ -345,18 +345,8 @@ _RULES: Mapping[kinds.Kind, Callable[[Sections, Spec], Iterator[Section]]] = {
 }  # fmt: skip
 
 
-def _is_yes(value: Any) -> bool:
-    return str(value) in ("yes", "True", "true")
-
-
 def _list_of(words: Iterable[Any]) -> str:
     return ", ".join(map(str, words))
-
-
-def _coded(text: str) -> str:
-    """A code of the content, ``loinc 2900-9 Pyridoxine …``, as readers know it."""
-    system, code, *words = text.split(" ", 2)
-    return " ".join([SYSTEM_NAMES.get(system, system), code, *(f"({one})" for one in words)])
 
 
 def _bounds(spec: Spec, unit: str) -> str:

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
+from cds_service.clinical.observe import HEADS
 from cds_service.handbook.addresses import page_of_attributes, page_of_card
 from cds_service.handbook.pages import Handbook, Page
-from cds_service.handbook.plainly import _FURTHER, Vocabulary
+from cds_service.handbook.plainly import _FURTHER, _LEADS, Vocabulary
 from cds_service.knowledge.load import Content
 from cds_service.knowledge.schemas import OBSERVER_FIELDS
 from tests.conformance.test_table import functions_in
@@ -178,7 +179,8 @@ def test_what_a_computed_rule_speaks_of_is_spelled_out(content: Content, written
     assert "Further clauses" in words_of(written["findings/critical_lab.html"])
 
 
-def test_every_field_of_an_observer_has_words() -> None:
+def test_every_head_and_field_of_an_observer_has_words() -> None:
+    assert set(HEADS) - set(_LEADS) == {"problem", "result", "answer", "silence"}  # which say more than their head
     fields = set().union(*OBSERVER_FIELDS.values())
     assert fields - set(_FURTHER) == {"lacks"}  # which stands with the answer
 
