@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from cds_service.knowledge.codes import LOCAL_SYSTEM, Codes
 from cds_service.response import uuids
 from cds_service.response.detail import cited, detail
 from cds_service.response.fill import summary
-from cds_service.response.orders import service_requests
+from cds_service.response.orders import Recipient as Recipient
+from cds_service.response.orders import service_request
 from cds_service.response.schema import check_cards
 
 
@@ -28,15 +29,6 @@ class Issuer:
     history_form: str = ""  # where the structured history can be filled in
     handbook: str = ""  # where the rules are explained; empty: cards name them without a link
     fixed_random: int | None = None  # tests and comparisons want the same uuids every time
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """The context of the hook that goes into orders."""
-
-    patient: str
-    encounter: str = ""
-    user: str = ""
 
 
 def write_cards(assessment: Assessment, recipient: Recipient, issuer: Issuer, codes: Codes) -> list[dict[str, Any]]:
@@ -79,7 +71,7 @@ def _card(
     return result
 
 
-def _numbering(card: CardPlan, case: Case, recipient: Recipient, issuer: Issuer) -> Any:
+def _numbering(card: CardPlan, case: Case, recipient: Recipient, issuer: Issuer) -> Callable[[int], str]:
     memory = uuids.memory_key(issuer.secret, issuer.tenant, recipient.patient, card.name, card.facts)
     random = secrets.randbits(24) if issuer.fixed_random is None else issuer.fixed_random
     release = uuids.release_of(case.knowledge.version)
@@ -92,16 +84,17 @@ def _numbering(card: CardPlan, case: Case, recipient: Recipient, issuer: Issuer)
 
 
 def _suggestions(
-    card: CardPlan, case: Case, recipient: Recipient, issuer: Issuer, codes: Codes, number: Any
+    card: CardPlan, case: Case, recipient: Recipient, issuer: Issuer, codes: Codes, number: Callable[[int], str]
 ) -> Iterator[dict[str, Any]]:
-    context = {
-        "patient": recipient.patient, "encounter": recipient.encounter, "user": recipient.user, "intent": issuer.intent,
-    }  # fmt: skip
     for position, suggestion in enumerate(card.plan.suggestions, start=1):
         actions = [
-            {"type": "create", "description": description, "resource": request}
+            {
+                "type": "create",
+                "description": f"{item.text} ({order.priority})",
+                "resource": service_request(item, order, card.name, case, codes, recipient, issuer.intent),
+            }
             for order in suggestion.orders
-            for description, request in service_requests(order, card.name, case, codes, context)
+            for item in order.items
         ]
         result: dict[str, Any] = {"label": suggestion.label, "uuid": number(position)}
         if suggestion.recommended:

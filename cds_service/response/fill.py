@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
 
 from cds_service.clinical.analytes import LabValue
 from cds_service.clinical.assessment import CardPlan
@@ -18,13 +17,16 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _MOST_NAMED = 3
 _UNTIL_SHORT = 8  # the shortest a record's own words are cut to
 
-_QUESTIONS = (
-    ("weakness", ("weak_reported", "weak_objective", "exam_normal")),
-    ("examination of power, bulk and reflexes", ("exam_done", "exam_normal", "weak_objective")),
-    ("when it began", ("duration_known",)),
-    ("where it twitches", ("site_known",)),
-    ("age", ("age",)),
-    ("medicines", ("medicines_known",)),
+_ABNORMAL_REPORTS = (
+    "emg_denervation_ge2",
+    "emg_motor_disease_named",
+    "emg_other_abnormal",
+    "emg_one_region_abnormal",
+    "mri_cord_compression",
+    "mri_demyelination",
+    "mri_brainstem_lesion",
+    "emg_abnormal_kind_unknown",
+    "mri_other_abnormal",
 )
 
 
@@ -51,7 +53,7 @@ def filled(text: str, card: CardPlan, case: Case, most_named: int, length: int |
     """A sentence with its placeholders filled; ``length`` cuts each filling at a word."""
 
     def fill(found: re.Match[str]) -> str:
-        words = _FILLERS[found[1]](card.cards[0], card, case, most_named)
+        words = _FILLERS[found[1]](card, case, most_named)
         return words if length is None or len(words) <= length else words[:length].rsplit(" ", 1)[0] + " …"
 
     result = _PLACEHOLDER.sub(fill, text)
@@ -66,15 +68,15 @@ def _and(names: list[str], most: int) -> str:
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
-def _workup(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+def _workup(card: CardPlan, case: Case, most: int) -> str:
     orders = (order for suggestion in card.plan.suggestions for order in suggestion.orders)
     names = dict.fromkeys(order.investigation.short for order in orders if order.investigation.short)
     return _and(list(names), len(names)) or "the tests below"
 
 
-def _findings(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+def _findings(card: CardPlan, case: Case, most: int) -> str:
     present: list[str] = []
-    for name in definition.names:
+    for name in card.cards[0].names:
         title = case.knowledge.findings[name].title
         # "Inducible clonus" says "clonus" as well.
         if case[name].present and not any(title in said for said in present):
@@ -82,12 +84,12 @@ def _findings(definition: CardDefinition, card: CardPlan, case: Case, most: int)
     return _and(present, most) or "the recorded findings"
 
 
-def _movement(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
-    named = _findings(definition, card, case, most)
+def _movement(card: CardPlan, case: Case, most: int) -> str:
+    named = _findings(card, case, most)
     return "another movement" if named == "the recorded findings" else named
 
 
-def spoken_results(definition: CardDefinition, case: Case) -> Iterator[tuple[LabValue, str]]:
+def _spoken_results(definition: CardDefinition, case: Case) -> Iterator[tuple[LabValue, str]]:
     """The results behind a card with their bands, most dangerous first."""
     wanted = definition.results
     # The critical card also speaks of every critical result.
@@ -108,7 +110,7 @@ def spoken_results(definition: CardDefinition, case: Case) -> Iterator[tuple[Lab
     )
 
 
-def result_words(lab: LabValue, band: str) -> str:
+def _result_words(lab: LabValue, band: str) -> str:
     """Analyte, value, direction and clinical name."""
     analyte = lab.analyte
     value = analyte.shown(lab.value).split(" (")[0]
@@ -119,23 +121,23 @@ def result_words(lab: LabValue, band: str) -> str:
     return f"{analyte.name} {value}, {direction}" + (f" ({name})" if name else "")
 
 
-def _results(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
-    results = [pair for d in card.cards for pair in spoken_results(d, case)]
-    words = list(dict.fromkeys(result_words(lab, band) for lab, band in results))
+def _results(card: CardPlan, case: Case, most: int) -> str:
+    results = [pair for d in card.cards for pair in _spoken_results(d, case)]
+    words = list(dict.fromkeys(_result_words(lab, band) for lab, band in results))
     if most >= _MOST_NAMED:
-        return "; ".join(words) or definition.title
+        return "; ".join(words) or card.cards[0].title
     names = [f"{band.replace('critical_', 'critically ')} {lab.analyte.name}" for lab, band in results]
     if most == 2:
         return "; ".join([*words[:1], *names[1:]])
-    return "; ".join(names) or definition.title
+    return "; ".join(names) or card.cards[0].title
 
 
-def _days(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+def _days(card: CardPlan, case: Case, most: int) -> str:
     value = case["duration_days"].value
     return value.as_reported.removesuffix(" days") if value else "an unknown number of"
 
 
-def _weeks(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+def _weeks(card: CardPlan, case: Case, most: int) -> str:
     value = case["duration_days"].value
     if value is None:
         return "an unknown number of"
@@ -143,12 +145,12 @@ def _weeks(definition: CardDefinition, card: CardPlan, case: Case, most: int) ->
     return f"{least}{int(value.low // 7)}"
 
 
-def _age(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+def _age(card: CardPlan, case: Case, most: int) -> str:
     value = case["age"].value
     return value.as_reported.removesuffix(" years") if value else "unknown"
 
 
-def _recheck(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+def _recheck(card: CardPlan, case: Case, most: int) -> str:
     row = case.knowledge.recheck_for(case)
     if row is None or row.after is None or row.until is None:
         return "as arranged"
@@ -156,14 +158,9 @@ def _recheck(definition: CardDefinition, card: CardPlan, case: Case, most: int) 
     return f"{start:%Y-%m-%d}" if start == end else f"{start:%Y-%m-%d} to {end:%Y-%m-%d}"
 
 
-def missing_core(case: Case) -> list[str]:
-    """Names of the core tests without a valid result."""
-    core = [a for a in case.knowledge.analytes.values() if a.core]
-    return [a.name for a in core if not case[f"valid_{a.id}"].present]
-
-
-def _missing(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
-    return _and(missing_core(case), most + 1)
+def _missing(card: CardPlan, case: Case, most: int) -> str:
+    core = (a for a in case.knowledge.analytes.values() if a.core)
+    return _and([a.name for a in core if not case[f"valid_{a.id}"].present], most + 1)
 
 
 def _drugs(case: Case) -> list[Evidence]:
@@ -178,16 +175,12 @@ def _plain(words: str) -> str:
     return " ".join("".join(c if c.isprintable() and c not in "<>[]`*_\\" else " " for c in words).split())
 
 
-def _drug(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
-    names = list(
-        dict.fromkeys(
-            _plain(e.title.split(" ")[0].strip("[],") if len(e.title) > 40 else e.title) for e in _drugs(case)
-        )
-    )
-    return _and(names, most) or "a medicine"
+def _drug(card: CardPlan, case: Case, most: int) -> str:
+    titles = (e.title.split(" ")[0].strip("[],") if len(e.title) > 40 else e.title for e in _drugs(case))
+    return _and(list(dict.fromkeys(map(_plain, titles))), most) or "a medicine"
 
 
-def _drug_days(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+def _drug_days(card: CardPlan, case: Case, most: int) -> str:
     for evidence in _drugs(case):
         if evidence.when is not None and case.onset is not None:
             return str(max(0, (case.onset.first - evidence.when.last).days))
@@ -196,66 +189,51 @@ def _drug_days(definition: CardDefinition, card: CardPlan, case: Case, most: int
 
 def open_questions(case: Case) -> list[str]:
     """Decisive facts that are unknown, most decisive first."""
-    unknown = []
-    for words, names in _QUESTIONS:
-        if words == "age":
-            undecided = case["adult"].presence is UNKNOWN  # a year of birth can leave 17 or 18
-        elif words in ("when it began", "where it twitches"):
-            undecided = not case[names[0]].present
-        elif words == "medicines":
-            undecided = "medications" not in case.chart.answered and not case[names[0]].present
-        else:
-            undecided = not any(case[name].presence.value != "unknown" for name in names)
-        if undecided:
-            unknown.append(words)
-    return unknown
+
+    def unknown(*names: str) -> bool:
+        return all(case[name].presence is UNKNOWN for name in names)
+
+    undecided = {
+        "weakness": unknown("weak_reported", "weak_objective", "exam_normal"),
+        "examination of power, bulk and reflexes": unknown("exam_done", "exam_normal", "weak_objective"),
+        "when it began": not case["duration_known"].present,
+        "where it twitches": not case["site_known"].present,
+        "age": unknown("adult"),  # a year of birth can leave 17 or 18
+        "medicines": "medications" not in case.chart.answered and not case["medicines_known"].present,
+    }
+    return [words for words, is_open in undecided.items() if is_open]
 
 
-def _open(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
+def _open(card: CardPlan, case: Case, most: int) -> str:
     return _and(open_questions(case), most + 1) or "further history"
 
 
-def _reported(case: Case) -> Any:
-    for name in (
-        "emg_denervation_ge2",
-        "emg_motor_disease_named",
-        "emg_other_abnormal",
-        "emg_one_region_abnormal",
-        "mri_cord_compression",
-        "mri_demyelination",
-        "mri_brainstem_lesion",
-        "emg_abnormal_kind_unknown",
-        "mri_other_abnormal",
-    ):
-        if case[name].present:
-            return name, case[name]
-    return "", None
+def _reported(case: Case) -> str:
+    return next((name for name in _ABNORMAL_REPORTS if case[name].present), "")
 
 
-def _report(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
-    name, _ = _reported(case)
+def _report(card: CardPlan, case: Case, most: int) -> str:
+    name = _reported(case)
     return "EMG" if name.startswith("emg") or (case["emg_done"].present and not name) else "MRI"
 
 
-def _report_date(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
-    _, found = _reported(case)
-    if found is None:
-        found = case["emg_done"]
-    return str(found.newest) if found.newest else "an unknown date"
+def _report_date(card: CardPlan, case: Case, most: int) -> str:
+    newest = case[_reported(case) or "emg_done"].newest
+    return str(newest) if newest else "an unknown date"
 
 
-def _report_finding(definition: CardDefinition, card: CardPlan, case: Case, most: int) -> str:
-    name, _ = _reported(case)
+def _report_finding(card: CardPlan, case: Case, most: int) -> str:
+    name = _reported(case)
     title = case.knowledge.findings[name].title if name else "an abnormal finding"
     return title.removeprefix("an EMG report of ").removeprefix("an MRI report of ")
 
 
-def ratio_words(case: Case) -> str:
+def _ratio(card: CardPlan, case: Case, most: int) -> str:
     value = case["CKxULN"].value
     return "?" if value is None else f"{value.low:.1f}"
 
 
-_FILLERS: dict[str, Callable[[CardDefinition, CardPlan, Case, int], str]] = {
+_FILLERS: dict[str, Callable[[CardPlan, Case, int], str]] = {
     "findings": _findings,
     "workup": _workup,
     "results": _results,
@@ -271,5 +249,5 @@ _FILLERS: dict[str, Callable[[CardDefinition, CardPlan, Case, int], str]] = {
     "report": _report,
     "report_date": _report_date,
     "report_finding": _report_finding,
-    "ratio": lambda definition, card, case, most: ratio_words(case),
+    "ratio": _ratio,
 }

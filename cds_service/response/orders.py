@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from cds_service.clinical.findings import Case, Evidence
@@ -18,37 +18,35 @@ _CATEGORIES = {
     "referral": ("3457005", "Patient referral"),
 }
 _REASONS = 3
-_REQUESTERS = ("Practitioner/", "PractitionerRole/")
+_REQUESTERS = ("Practitioner", "PractitionerRole")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # FHIR id; anything else in the context is not passed on
 
 
-def service_requests(
-    order: PlannedOrder, rule: str, case: Case, codes: Codes, context: dict[str, str]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each request of an order with its description.
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """The context of the hook that goes into orders."""
 
-    ``context``: patient, encounter and user of the hook, and the intent the site has chosen.
-    """
-    for item in order.items:
-        description = f"{item.text} ({order.priority})"
-        yield description, _request(item, order, rule, case, codes, context)
+    patient: str
+    encounter: str = ""
+    user: str = ""
 
 
-def _request(
-    item: OrderItem, order: PlannedOrder, rule: str, case: Case, codes: Codes, context: dict[str, str]
+def service_request(
+    item: OrderItem, order: PlannedOrder, rule: str, case: Case, codes: Codes, recipient: Recipient, intent: str
 ) -> dict[str, Any]:
-    request: dict[str, Any] = {"resourceType": "ServiceRequest", "status": "draft", "intent": context["intent"]}
+    """One item of an order. ``rule``: the card that suggests it. ``intent``: what the site has chosen."""
+    request: dict[str, Any] = {"resourceType": "ServiceRequest", "status": "draft", "intent": intent}
     category = _CATEGORIES.get(order.investigation.kind)
     if category:
         request["category"] = [{"coding": [{"system": SYSTEMS["snomed"], "code": category[0], "display": category[1]}]}]
     request["priority"] = order.priority
     request["code"] = code_of_order(item, codes)
-    request["subject"] = {"reference": f"Patient/{context['patient']}"}
-    if _ID.fullmatch(context.get("encounter", "")):
-        request["encounter"] = {"reference": f"Encounter/{context['encounter']}"}
-    kind, _, identity = context.get("user", "").partition("/")
-    if f"{kind}/" in _REQUESTERS and _ID.fullmatch(identity):
-        request["requester"] = {"reference": context["user"]}
+    request["subject"] = {"reference": f"Patient/{recipient.patient}"}
+    if _ID.fullmatch(recipient.encounter):
+        request["encounter"] = {"reference": f"Encounter/{recipient.encounter}"}
+    kind, _, identity = recipient.user.partition("/")
+    if kind in _REQUESTERS and _ID.fullmatch(identity):
+        request["requester"] = {"reference": recipient.user}
     reasons = [{"reference": e.reference} for e in _reasons(order, case)]
     if reasons:
         request["reasonReference"] = reasons
