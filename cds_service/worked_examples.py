@@ -10,13 +10,14 @@ from typing import Any
 from cds_service import units
 from cds_service.clinical.analytes import LabValue, band, is_child
 from cds_service.clinical.assessment import trigger
-from cds_service.clinical.chart import Chart, Patient, Quantity, Result
+from cds_service.clinical.chart import Chart, Medicine, Patient, Quantity, Result
+from cds_service.clinical.differential import weigh
 from cds_service.clinical.findings import Case, Finding
-from cds_service.clinical.knowledge import Knowledge
+from cds_service.clinical.knowledge import CardOrder, Knowledge
 from cds_service.clinical.observe import code_of
 from cds_service.clinical.presence import Presence
 from cds_service.clinical.spans import Span
-from cds_service.clinical.workup import PRIORITIES, plan, priority_given
+from cds_service.clinical.workup import PRIORITIES, Withheld, plan, plan_order, priority_given
 from cds_service.intake.read import Reader
 from cds_service.intake.sketch import PATIENT, Sketcher
 from cds_service.knowledge.load import Content
@@ -82,15 +83,8 @@ def _everything(knowledge: Knowledge) -> Knowledge:
 
 def run(content: Content, knowledge: Knowledge, reading: Reading) -> Iterator[Outcome]:
     """Every worked example of the content."""
-    yield from _findings(content, knowledge, reading)
-    yield from _gate(content, knowledge, reading)
-    yield from _history(content, knowledge, reading)
-    yield from _analytes(content, knowledge, reading)
-    yield from _hypotheses(content, knowledge, reading)
-    yield from _cards(content, knowledge, reading)
-    yield from _investigations(content, knowledge, reading)
-    yield from _tables(content, knowledge, reading)
-    yield from _medicines(content, knowledge, reading)
+    for part in (_findings, _gate, _history, _analytes, _hypotheses, _cards, _investigations, _tables, _medicines):
+        yield from part(content, knowledge, reading)
 
 
 def _findings(content: Content, knowledge: Knowledge, reading: Reading) -> Iterator[Outcome]:
@@ -135,8 +129,6 @@ def _analytes(content: Content, knowledge: Knowledge, reading: Reading) -> Itera
 
 
 def _hypotheses(content: Content, knowledge: Knowledge, reading: Reading) -> Iterator[Outcome]:
-    from cds_service.clinical.differential import weigh
-
     for row in content.tables["hypotheses.yaml"]:
         for example in row["examples"]:
             weighed = weigh(case_of(example["given"], knowledge, reading))
@@ -172,9 +164,6 @@ def _orders(where: str, example: Mapping[str, Any], card: Any, case: Case) -> It
 
 
 def _investigations(content: Content, knowledge: Knowledge, reading: Reading) -> Iterator[Outcome]:
-    from cds_service.clinical.knowledge import CardOrder
-    from cds_service.clinical.workup import Withheld, plan_order
-
     for spec in content.investigations.values():
         for example in spec["examples"]:
             case = case_of(example["given"], knowledge, reading)
@@ -205,14 +194,9 @@ def _tables(content: Content, knowledge: Knowledge, reading: Reading) -> Iterato
 
 
 def _medicines(content: Content, knowledge: Knowledge, reading: Reading) -> Iterator[Outcome]:
-    from cds_service.clinical.chart import Medicine
-
     for row in content.tables["drug-classes.yaml"]:
         for example in row["examples"]:
-            sketch = {
-                "medicine": example["medicine"],
-                **{k: v for k, v in example.items() if k not in ("medicine", "expect")},
-            }
+            sketch = {key: value for key, value in example.items() if key != "expect"}
             chart = case_of([sketch], knowledge, reading).chart
             classes = {c.id for m in chart.all(Medicine) for c in knowledge.classes_of(m)}
             expected = str(example["expect"])

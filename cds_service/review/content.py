@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ from cds_service.knowledge.reading import Reading
 
 @dataclass(frozen=True)
 class ContentText:
-    """Every file of a content folder by its name in it, and the hash of them all."""
+    """Every file of a content folder by its name in it, and the hash of them all, by which it is known."""
 
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes] = field(compare=False)
     hash: str
 
     @classmethod
@@ -36,31 +36,14 @@ class ContentText:
 
 
 @lru_cache(maxsize=4)
-def _compiled(text: _ByHash) -> tuple[Knowledge, Reading]:
+def compiled(text: ContentText) -> tuple[Knowledge, Reading]:
+    """The compiled content, once for each process and hash. Raises ContentError."""
     with tempfile.TemporaryDirectory(prefix="cds-content-") as place:
-        for name, body in text.content.files.items():
+        for name, body in text.files.items():
             file = Path(place, name)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(body)
         return load(Path(place))
-
-
-class _ByHash:
-    """A key of the cache: content is known by its hash."""
-
-    def __init__(self, content: ContentText) -> None:
-        self.content = content
-
-    def __hash__(self) -> int:
-        return hash(self.content.hash)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByHash) and other.content.hash == self.content.hash
-
-
-def compiled(text: ContentText) -> tuple[Knowledge, Reading]:
-    """The compiled content, once for each process and hash. Raises ContentError."""
-    return _compiled(_ByHash(text))
 
 
 def dictionary(knowledge: Knowledge) -> dict[str, Any]:
