@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -20,6 +21,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from cds_service import errors
 from cds_service.__main__ import main
+from cds_service.knowledge.files import read_yaml
 from cds_service.network.connection import Reason as Unanswered
 from cds_service.settings import SETTINGS
 from cds_service.web import metrics
@@ -115,8 +117,11 @@ def test_commands_that_no_test_runs_say_when_somebody_did(page: Path) -> None:
 
 
 @pytest.mark.parametrize("line", [pytest.param(line, id=line[:70]) for line in commands(DOCS / "quick-start.md")])
-def test_the_quick_start_does_what_it_says(line: str, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_quick_start_does_what_it_says(
+    line: str, served: Served, monkeypatch: pytest.MonkeyPatch, knowledge: Any, reading: Any
+) -> None:
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("cds_service.terminal.load", lambda folder: (knowledge, reading))  # compiling takes seconds
     words = shlex.split(line)
     while "=" in words[0]:
         words = words[1:]  # `served` has the same day
@@ -180,6 +185,12 @@ def test_the_batch_guide_does_what_it_says(
 # ---------------------------------------------------------------- what the service can say
 
 
+@cache
+def parsed(file: Path) -> list[ast.AST]:
+    """Every node of a module of ours."""
+    return list(ast.walk(ast.parse(text(file))))
+
+
 def said(node: ast.expr) -> Iterator[str]:
     """The fixed words of an expression, with … where values stand."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -205,7 +216,7 @@ def everything_said() -> dict[str, str]:
     for file in sorted((ROOT / "cds_service").rglob("*.py")):
         if {"knowledge", "handbook"} & set(file.parts) or file.name in NAMED_ALONE:
             continue
-        for node in ast.walk(ast.parse(text(file))):
+        for node in parsed(file):
             if not isinstance(node, ast.Call):
                 continue
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -249,7 +260,7 @@ def test_every_class_of_error_and_every_reason_is_named() -> None:
     classes = {
         node.name
         for file in (ROOT / "cds_service").rglob("*.py")
-        for node in ast.walk(ast.parse(text(file)))
+        for node in parsed(file)
         if isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "Exception" for base in node.bases)
     }
     assert {errors.ContentError.__name__, "UnansweredError"} <= classes
@@ -270,14 +281,32 @@ def test_settings_in_the_documents_exist_and_every_setting_is_explained() -> Non
     assert known - written == set()
 
 
+COUNTED = {
+    m._name + ("_total" if isinstance(m, Counter) else ""): set(m._labelnames)
+    for m in vars(metrics).values()
+    if isinstance(m, Counter | Gauge | Histogram)
+}
+
+
 def test_every_metric_in_the_documents_exists() -> None:
-    """An alert on a figure that nobody counts never fires."""
     figure = r"`(cds_[a-z_]+?)(?:_bucket|_sum|_count)?(?:\{[^`]*)?`"
     written = {found for page in PAGES for found in re.findall(figure, text(page))}
-    counted = [m for m in vars(metrics).values() if isinstance(m, Counter | Gauge | Histogram)]
-    known = {m._name + ("_total" if isinstance(m, Counter) else "") for m in counted}
-    assert len(written & known) > 8
-    assert written - known == set()
+    assert len(written & COUNTED.keys()) > 8
+    assert written - COUNTED.keys() == set()
+
+
+def test_every_alert_rests_on_figures_that_are_counted_so() -> None:
+    """An alert on a figure, a label or an outcome that nobody counts never fires."""
+    rules = [rule for group in read_yaml(ROOT / "deploy" / "alerts.yml")["groups"] for rule in group["rules"]]
+    used = [one for rule in rules for one in re.findall(r"(cds_\w+)(?:{(.*?)})?", rule["expr"])]
+    assert len({figure for figure, _ in used}) == 5 and all(rule["annotations"]["summary"] for rule in rules)
+    for figure, chosen in used:
+        said = dict(re.findall(r'(\w+)=~?"(.*?)"', chosen))
+        assert said.keys() <= COUNTED[figure], figure
+        if "outcome" in said:
+            reasons = {"cds_auth_total": {one.value for one in Unauthenticated},
+                       "cds_fhir_requests_total": {one.name.lower() for one in Unanswered}}[figure]  # fmt: skip
+            assert set(said["outcome"].split("|")) <= reasons
 
 
 def test_the_lock_holds_every_dependency_in_a_version_that_is_allowed_and_with_hashes() -> None:

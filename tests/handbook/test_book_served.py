@@ -70,7 +70,10 @@ def test_what_is_not_there_is_404_and_not_kept(client: FlaskClient, path: str) -
     ],
 )
 def test_a_person_who_finds_no_page_gets_one_that_leads_back(client: FlaskClient, accept: str, kind: str) -> None:
-    answer = client.get("/handbook/cards/<b>TW99", headers={"Accept": accept} if accept else {})
+    asking = {"Accept": accept} if accept else {}
+    doubled = client.get("/handbook//TW99", headers=asking)
+    assert (doubled.status_code, doubled.content_type) == (404, kind)
+    answer = client.get("/handbook/cards/<b>TW99", headers=asking)
     assert (answer.status_code, answer.content_type, answer.headers["Cache-Control"]) == (404, kind, "no-store")
     if kind.startswith("text"):
         words = answer.get_data(as_text=True)
