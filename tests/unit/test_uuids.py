@@ -20,14 +20,9 @@ issued = st.builds(Issued, **{name: st.integers(0, 2**width - 1) for name, width
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(issued)
-def test_what_is_written_is_read(fields: Issued) -> None:
-    assert read(write(fields, SECRET, CLINIC), SECRET, CLINIC) == fields
-
-
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
-@given(issued)
-def test_it_is_a_uuid_of_version_8_and_variant_10(fields: Issued) -> None:
+def test_what_is_written_is_read_and_a_uuid_of_version_8_and_variant_10(fields: Issued) -> None:
     text = write(fields, SECRET, CLINIC)
+    assert read(text, SECRET, CLINIC) == fields
     assert str(uuid.UUID(text)) == text
     assert uuid.UUID(text).version == 8
     assert uuid.UUID(text).variant == uuid.RFC_4122
@@ -39,26 +34,21 @@ def test_the_first_byte_is_the_card() -> None:
     assert write(EXAMPLE, SECRET, CLINIC)[2:5] == "abc"
 
 
-# Version and variant hold no field of ours; every other bit is under the check.
-_FIXED = {*range(76, 80), 62, 63}
-_TO_TENANT = set(range(16))  # the half of the check that says to whom the card was issued
+_TO_TENANT = range(16)  # the half of the check that says to whom the card was issued
 
 
-@pytest.mark.parametrize("bit", sorted(set(range(128)) - _FIXED - _TO_TENANT))
-def test_one_changed_bit_is_noticed(bit: int) -> None:
-    changed = uuid.UUID(int=uuid.UUID(write(EXAMPLE, SECRET, CLINIC)).int ^ (1 << bit))
-    assert read(str(changed), SECRET, CLINIC) is None
-
-
-@pytest.mark.parametrize("bit", sorted(_TO_TENANT))
-def test_one_changed_bit_of_the_tenant_is_noticed(bit: int) -> None:
-    changed = uuid.UUID(int=uuid.UUID(write(EXAMPLE, SECRET, CLINIC)).int ^ (1 << bit))
-    with pytest.raises(OtherTenantError):
-        read(str(changed), SECRET, CLINIC)
+def test_one_changed_bit_is_noticed_also_one_of_version_or_variant() -> None:
+    for bit in range(128):
+        changed = str(uuid.UUID(int=uuid.UUID(write(EXAMPLE, SECRET, CLINIC)).int ^ (1 << bit)))
+        if bit in _TO_TENANT:
+            with pytest.raises(OtherTenantError):
+                read(changed, SECRET, CLINIC)
+        else:
+            assert read(changed, SECRET, CLINIC) is None, bit
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
-@given(issued, st.text(max_size=40))
+@given(issued, st.text("clinic:/.x\x1fé", max_size=40))  # of all of Unicode Hypothesis first makes a table, for seconds
 def test_a_card_of_another_tenant_is_told_from_a_foreign_one(fields: Issued, other: str) -> None:
     text = write(fields, SECRET, CLINIC)
     if other == CLINIC:
@@ -78,12 +68,6 @@ def test_the_tenant_changes_nothing_but_its_half_of_the_check() -> None:
     one, other = (uuid.UUID(write(EXAMPLE, SECRET, tenant)).int for tenant in (CLINIC, "another"))
     assert one != other
     assert one >> 16 == other >> 16
-
-
-@pytest.mark.parametrize("bit", sorted(_FIXED))
-def test_another_version_or_variant_is_not_ours(bit: int) -> None:
-    changed = uuid.UUID(int=uuid.UUID(write(EXAMPLE, SECRET, CLINIC)).int ^ (1 << bit))
-    assert read(str(changed), SECRET, CLINIC) is None
 
 
 def test_another_secret_reads_nothing() -> None:
