@@ -16,7 +16,7 @@ from cds_service.errors import SettingsError
 from cds_service.serve import require_local_bind
 from cds_service.settings import read_settings
 from tests.conftest import FIXTURES, TODAY
-from tests.network.applications import clients_file, given
+from tests.network.applications import by_token, clients_file, given
 from tests.network.key_server import KeyServer, key_server
 from tests.network.signing import DISCOVERY, ISSUER, PUBLIC_URL, Draft, bearer, good, private_jwk, public_jwk
 from tests.served import SERVICE, Served, refused, serving
@@ -157,10 +157,9 @@ def test_a_doubtful_setting_does_not_start(settings: dict[str, str], words: list
 
 def test_a_faulty_file_of_clients_does_not_start_and_no_key_is_shown(tmp_path: Path) -> None:
     secret: dict[str, Any] = private_jwk("first")
-    file = clients_file(tmp_path, given(secret), {"issuer": "urn:x"})
-    said = refused(tmp_path, **JWT, CDS_JWT_CLIENTS=str(file))
-    assert "clients[1].jku is missing" in said
-    assert secret["d"] not in said and secret["x"] not in said
+    with pytest.raises(SettingsError, match=r"clients\[1\]\.jku is missing") as said:
+        by_token(tmp_path, given(secret), {"issuer": "urn:x"})
+    assert secret["d"] not in str(said.value) and secret["x"] not in str(said.value)
 
 
 @pytest.mark.parametrize("bind", ["192.0.2.1:8000", "[::]:8000", "localhost:8000", ":8000"])

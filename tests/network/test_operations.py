@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,19 @@ JSON = {"Content-Type": "application/json"}
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     settings = {"CDS_BODY_DEADLINE_SECONDS": "1", "CDS_MAX_CALLS": "2"}
     with serving(tmp_path_factory.mktemp("limits"), **settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def operations() -> int:
+    """The port for health and metrics alone."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory, operations: int) -> Iterator[Served]:
+    """A service with a second address, for tests that do not leave it as it was."""
+    with serving(tmp_path_factory.mktemp("own"), CDS_OPERATIONS_BIND=f"127.0.0.1:{operations}") as running:
         yield running
 
 
@@ -259,16 +273,14 @@ def test_silent_mode_assesses_counts_and_answers_nothing(caplog: pytest.LogCaptu
     assert "Silent mode" in discovery["services"][0]["usageRequirements"]
 
 
-def test_operations_leave_the_first_address_when_they_have_their_own(tmp_path: Path) -> None:
-    port = free_port()
-    with serving(tmp_path, CDS_OPERATIONS_BIND=f"127.0.0.1:{port}") as served:
-        assert served.ask("GET", "/metrics")[0] == 404
-        assert served.ask("GET", "/metrics", Host=f"127.0.0.1:{port}")[0] == 404
-        assert served.call(GOOD)[0] == 200
-        other = Served(served.process, port, served.log, served.cwd, served.state)
-        assert other.ask("GET", "/health/live")[0] == 200
-        assert other.ask("GET", "/metrics")[0] == 200
-        assert other.call(GOOD)[0] == 404
+def test_operations_leave_the_first_address_when_they_have_their_own(own: Served, operations: int) -> None:
+    assert own.ask("GET", "/metrics")[0] == 404
+    assert own.ask("GET", "/metrics", Host=f"127.0.0.1:{operations}")[0] == 404
+    assert own.call(GOOD)[0] == 200
+    other = replace(own, port=operations)
+    assert other.ask("GET", "/health/live")[0] == 200
+    assert other.ask("GET", "/metrics")[0] == 200
+    assert other.call(GOOD)[0] == 404
 
 
 def test_the_line_of_a_call_says_what_gives_the_same_cards_again(served: Served, tmp_path: Path) -> None:
@@ -344,23 +356,23 @@ def test_a_benign_card_does_not_stand_in_for_a_grave_one(off: str, record: str, 
     ]
 
 
-def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path) -> None:
-    with serving(tmp_path) as served, slow(served.port, GOOD, 200) as connection:
+def test_messages_of_the_server_itself_are_json_lines_too(own: Served) -> None:
+    children = Path(f"/proc/{own.process.pid}/task/{own.process.pid}/children").read_text(encoding="ascii")
+    os.kill(int(children.split()[0]), signal.SIGKILL)
+    until = time.monotonic() + 15
+    while "SIGKILL" not in own.printed and time.monotonic() < until:
+        time.sleep(0.1)
+    (said,) = (line for line in own.printed.splitlines() if "SIGKILL" in line)
+    assert json.loads(said)["logger"] == "gunicorn.error"
+
+
+def test_what_was_accepted_is_finished_before_the_end(own: Served) -> None:
+    """The last one here: it ends the service."""
+    with slow(own.port, GOOD, 200) as connection:
         time.sleep(0.5)  # a worker has begun to read
-        served.process.send_signal(signal.SIGTERM)
+        own.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         connection.sendall(GOOD[200:])
         status, body = answer(connection)
-        assert (status, len(json.loads(body)["cards"])) == (200, 1)
-        assert served.process.wait(20) == 0
-
-
-def test_messages_of_the_server_itself_are_json_lines_too(tmp_path: Path) -> None:
-    with serving(tmp_path) as running:
-        children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text(encoding="ascii")
-        os.kill(int(children.split()[0]), signal.SIGKILL)
-        until = time.monotonic() + 15
-        while "SIGKILL" not in running.printed and time.monotonic() < until:
-            time.sleep(0.1)
-    (said,) = (line for line in running.printed.splitlines() if "SIGKILL" in line)
-    assert json.loads(said)["logger"] == "gunicorn.error"
+    assert (status, len(json.loads(body)["cards"])) == (200, 1)
+    assert own.process.wait(20) == 0

@@ -201,11 +201,22 @@ def labs(draw: st.DrawFn, least: int = -5) -> Sketch:
     )
 
 
+Entries = list[st.SearchStrategy[Sketch]]
+Words = dict[str, st.SearchStrategy[Any]]
+
+
 def entries(least: int = -5, texts: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[Sketch]:
     """Any entry of a record, but the patient and the twitching."""
-    when, site = ago(least), st.sampled_from(_SITES)
-    words: dict[str, st.SearchStrategy[Any]] = {} if texts is None else {"text": texts}
-    yes_no = st.sampled_from(["yes", "yes", "no", "normal", "abnormal", "unknown", *_SAID[:3]])
+    when, words = ago(least), {} if texts is None else {"text": texts}
+    return st.one_of(
+        st.sampled_from(_TELLING), st.sampled_from(_TELLING), st.sampled_from(_EXAMPLES), *_told(when, words),
+        labs(least), labs(least), *_measured(when), *_reported(when, words), *_done(when, words),
+    )  # fmt: skip
+
+
+def _told(when: st.SearchStrategy[str], words: Words) -> Entries:
+    """Problems, examinations and symptoms."""
+    site = st.sampled_from(_SITES)
     problem = _entry(
         {"problem": st.sampled_from(_named("problem")), "onset": when, **words},
         recorded=when, abated=when, site=site,
@@ -214,6 +225,7 @@ def entries(least: int = -5, texts: st.SearchStrategy[str] | None = None) -> st.
         severity=st.sampled_from(["mild", "severe"]),
     )  # fmt: skip
     said = _entry({"problem": st.sampled_from(_WORDS), "onset": when}, status=st.just("resolved"))
+    yes_no = st.sampled_from(["yes", "yes", "no", "normal", "abnormal", "unknown", *_SAID[:3]])
     seen = {"value": yes_no, "on": when, **words}
     exam = _entry({"exam": st.sampled_from(_named("result")), **seen}, site=site, status=st.just("preliminary"))
     symptom = _entry({"symptom": st.sampled_from(_named("result")), **seen}, site=site)
@@ -221,6 +233,10 @@ def entries(least: int = -5, texts: st.SearchStrategy[str] | None = None) -> st.
         {"exam": st.just("neurological examination"), "value": st.lists(st.sampled_from(_WORDS), min_size=1, max_size=3)
             .map(", ".join), "on": when}
     )  # fmt: skip
+    return [problem, said, exam, exam, symptom, sentence]
+
+
+def _measured(when: st.SearchStrategy[str]) -> Entries:
     vital = st.sampled_from(sorted(_VITALS)).flatmap(
         lambda name: _entry({"vital": st.just(name), "value": st.sampled_from(_VITALS[name][0]), "on": when,
                              "unit": st.just(_VITALS[name][1])})
@@ -229,6 +245,10 @@ def entries(least: int = -5, texts: st.SearchStrategy[str] | None = None) -> st.
         {"power": st.sampled_from(["right thumb abduction", "left knee extension", "all groups, both sides"]),
          "grade": st.sampled_from([5, 4, 3, "5/5", "4+", "4-/5", "5/5 throughout"]), "on": when}
     )  # fmt: skip
+    return [vital, power]
+
+
+def _reported(when: st.SearchStrategy[str], words: Words) -> Entries:
     medicine = _entry(
         {"medicine": st.sampled_from(_DRUGS), **words},
         since=ago(0), until=when, status=st.sampled_from(["stopped", "completed"]),
@@ -243,9 +263,11 @@ def entries(least: int = -5, texts: st.SearchStrategy[str] | None = None) -> st.
             {"answers": st.lists(st.sampled_from(_CHOSEN[item]), min_size=1, max_size=2, unique=True)
                 .map(lambda values: {item: values}), "on": when}, by=st.just("patient"))
     )  # fmt: skip
-    return st.one_of(
-        st.sampled_from(_TELLING), st.sampled_from(_TELLING), st.sampled_from(_EXAMPLES), problem,
-        said, exam, exam, symptom, sentence, labs(least), labs(least), vital, power, medicine, report, answers,
+    return [medicine, report, answers]
+
+
+def _done(when: st.SearchStrategy[str], words: Words) -> Entries:
+    return [
         _entry({"procedure": st.sampled_from(_named("procedure")), "on": when, **words}),
         _entry({"order": st.sampled_from(_named("order")), "on": when, **words}, status=st.sampled_from(
             ["active", "draft", "on-hold", "completed", "revoked"])),
@@ -253,7 +275,7 @@ def entries(least: int = -5, texts: st.SearchStrategy[str] | None = None) -> st.
             ["finished", "planned", "in-progress"])),
         _entry({"relative": st.sampled_from(_named("relative")), **words}),
         _entry({"device": st.sampled_from(_named("device")), **words}),
-    )  # fmt: skip
+    ]  # fmt: skip
 
 
 @st.composite
