@@ -10,7 +10,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -19,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
+from cds_service.__main__ import main
 from cds_service.assess import ChartSource, assess
 from cds_service.clinical.assessment import Assessment, Policy
 from cds_service.errors import RequestError
@@ -28,7 +29,7 @@ from cds_service.intake import prefetch
 from cds_service.response.cards import Issuer, Recipient, write_cards
 from tests.applications import application
 from tests.conftest import FIXTURES, ROOT, TODAY
-from tests.served import COMMAND, SERVICE, Served, environment, free_port, serving
+from tests.served import SERVICE, Served, free_port, serving
 
 GOOD = (FIXTURES / "requests" / "hand-weakness.json").read_bytes()
 JSON = {"Content-Type": "application/json"}
@@ -49,8 +50,9 @@ def operations() -> int:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory, operations: int) -> Iterator[Served]:
-    """A service with a second address, for tests that do not leave it as it was."""
-    with serving(tmp_path_factory.mktemp("own"), CDS_OPERATIONS_BIND=f"127.0.0.1:{operations}") as running:
+    """A service of one worker with a second address, for tests that do not leave it as it was."""
+    folder, address = tmp_path_factory.mktemp("own"), f"127.0.0.1:{operations}"
+    with serving(folder, "--workers", "1", CDS_OPERATIONS_BIND=address) as running:
         yield running
 
 
@@ -126,20 +128,19 @@ def test_slow_senders_do_not_take_every_thread(served: Served) -> None:
             connection.close()
 
 
-def test_clients_that_do_not_hang_up_hold_up_nobody(tmp_path: Path) -> None:
-    with serving(tmp_path, "--workers", "1") as one:
-        answered = [socket.create_connection(("127.0.0.1", one.port), timeout=20) for _ in range(10)]
-        try:
-            for connection in answered:
-                connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            time.sleep(0.3)
-            began = time.monotonic()
-            assert one.ask("GET", "/health/live")[0] == 200
-            assert time.monotonic() - began < 2
-            assert {answer(connection)[0] for connection in answered} == {200}
-        finally:
-            for connection in answered:
-                connection.close()
+def test_clients_that_do_not_hang_up_hold_up_nobody(own: Served) -> None:
+    answered = [socket.create_connection(("127.0.0.1", own.port), timeout=20) for _ in range(10)]
+    try:
+        for connection in answered:
+            connection.sendall(b"GET /cds-services HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        time.sleep(0.3)
+        began = time.monotonic()
+        assert own.ask("GET", "/cds-services")[0] == 200
+        assert time.monotonic() - began < 2
+        assert {answer(connection)[0] for connection in answered} == {200}
+    finally:
+        for connection in answered:
+            connection.close()
 
 
 def test_calls_beyond_the_limit_are_told_when_to_come_back(served: Served) -> None:
@@ -290,8 +291,7 @@ def test_the_line_of_a_call_says_what_gives_the_same_cards_again(served: Served,
     shutil.copytree(ROOT / "cards", copy)
     assert (copy / "VERSION").read_text().strip() == line["content"]
     request = str(FIXTURES / "requests" / "hand-weakness.json")
-    command = [*COMMAND, "assess", request, "--today", line["date"], "--content", str(copy), "--json"]
-    done = subprocess.run(command, capture_output=True, env=environment(tmp_path), check=True)
+    done = CliRunner().invoke(main, ["assess", request, "--today", line["date"], "--content", str(copy), "--json"])
     again = json.loads(done.stdout)["cards"]
     assert [without_uuids(card) for card in again] == [without_uuids(card) for card in answered["cards"]]
 
