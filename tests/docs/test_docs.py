@@ -26,7 +26,8 @@ from cds_service.network.connection import Reason as Unanswered
 from cds_service.settings import SETTINGS
 from cds_service.web import metrics
 from cds_service.web.caller import Reason as Unauthenticated
-from tests.conftest import ROOT
+from tests.conformance.test_table import functions_in
+from tests.conftest import FIXTURES, ROOT
 from tests.served import Served
 
 DOCS = ROOT / "docs"
@@ -271,6 +272,19 @@ def test_every_class_of_error_and_every_reason_is_named() -> None:
     assert [one.name for one in Unanswered if not any(piece in one.value for piece in pieces)] == []
 
 
+@pytest.mark.parametrize("page", ["adversary", "hazard-log", "sandbox"])
+def test_each_row_on_attacks_hazards_and_the_sandbox_names_tests_that_exist(page: str) -> None:
+    said = text(DOCS / f"{page}.md")
+    rows = [line for line in said.splitlines() if line.startswith("|") and not re.match(r"\|(---|.*\| Test \|$)", line)]
+    assert len(rows) >= 9
+    for row in rows:
+        named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row)
+        assert named, row
+        assert [name for file, name in named if name not in functions_in(file)] == [], row
+    patients = re.findall(r"`((?:records|quiet|shapes)/[^`…]+)`", said)
+    assert [name for name in patients if not (FIXTURES / f"{name}.yaml").is_file()] == []
+
+
 # ---------------------------------------------------------------- settings, dependencies
 
 
@@ -288,11 +302,11 @@ COUNTED = {
 }
 
 
-def test_every_metric_in_the_documents_exists() -> None:
+def test_every_metric_in_the_documents_exists_and_the_page_on_running_it_leaves_none_out() -> None:
     figure = r"`(cds_[a-z_]+?)(?:_bucket|_sum|_count)?(?:\{[^`]*)?`"
     written = {found for page in PAGES for found in re.findall(figure, text(page))}
-    assert len(written & COUNTED.keys()) > 8
-    assert written - COUNTED.keys() == set()
+    assert written == COUNTED.keys() and len(written) >= 10
+    assert [name for name in COUNTED if f"`{name}`" not in text(DOCS / "operations.md")] == []
 
 
 def test_every_alert_rests_on_figures_that_are_counted_so() -> None:
