@@ -67,12 +67,16 @@ def kill_at(stage: str, out: Path, running: subprocess.Popen[bytes]) -> None:
     running.wait()
 
 
-def test_killed_twice_and_continued_it_writes_the_same_bytes(
+def test_killed_twice_and_continued_it_writes_the_same_bytes_and_no_worker_outlives_it(
     many: Path, reviewed: Callable[..., Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "killed"
     kill_at("bundles", out, started(many, "--out", out))
     assert not (out / "results.ndjson").exists()
+    until = time.monotonic() + 10
+    while time.monotonic() < until and _left(out):
+        time.sleep(0.1)
+    assert not _left(out)
     kill_at("patients", out, started(many, "--out", out, "--resume"))
     last = started(many, "--out", out, "--resume")
     said = last.communicate(timeout=PATIENCE)[0].decode()
@@ -82,16 +86,6 @@ def test_killed_twice_and_continued_it_writes_the_same_bytes(
         assert (out / name).read_bytes() == (straight / name).read_bytes()
     assert len((out / "results.ndjson").read_bytes().splitlines()) == 192 + 89
     assert not (out / "unfinished").exists()
-
-
-def test_workers_do_not_outlive_a_killed_review(many: Path, tmp_path: Path) -> None:
-    out = tmp_path / "killed"
-    running = started(many, "--out", out)
-    kill_at("bundles", out, running)
-    until = time.monotonic() + 10
-    while time.monotonic() < until and _left(out):
-        time.sleep(0.1)
-    assert not _left(out)
 
 
 def _left(out: Path) -> list[str]:

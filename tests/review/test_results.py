@@ -18,22 +18,31 @@ from hypothesis import strategies as some
 from cds_service.assess import ChartSource, assess
 from cds_service.intake.prefetch import whole_record
 from cds_service.knowledge.codes import SYSTEMS
+from cds_service.review.order import Order
 from cds_service.review.reviewer import Reviewer
 from cds_service.review.rows import row
+from cds_service.review.run import review
 from cds_service.review.sieve import says_too_much
 from cds_service.review.simulate import Maker, Simulated, Simulation
 from cds_service.review.sources import Record
 from cds_service.review.stories import STORIES
 from tests.conftest import FIXTURES, TODAY
-from tests.review.conftest import SOURCE, Json, advice, bundle, lines, rows
+from tests.review.conftest import SOURCE, Json, Nobody, advice, bundle, lines, rows
 
 FEW = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.fixture(scope="module")
+def told(reading: Any) -> list[Simulated]:
+    """Patients with a story each."""
+    return list(map(Maker(Simulation(400, 3, TODAY, told=1, visits=2), reading.codes).patient, range(120)))
+
+
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.id)
-def test_each_story_has_the_tier_that_is_written_beside_it(story: Any, reviewer: Reviewer, reading: Any) -> None:
-    maker = Maker(Simulation(400, 3, TODAY, told=1, visits=2), reading.codes)
-    people = [one for one in map(maker.patient, range(120)) if one.story is story]
+def test_each_story_has_the_tier_that_is_written_beside_it(
+    story: Any, told: list[Simulated], reviewer: Reviewer
+) -> None:
+    people = [one for one in told if one.story is story]
     assert people
     for one in people[:2]:
         done = reviewer.bundle(Record(0, orjson.dumps(bundle(one.resources))), SOURCE)
@@ -179,14 +188,21 @@ def as_bundles(population: list[Simulated], tmp_path_factory: pytest.TempPathFac
     return folder
 
 
+@pytest.fixture(scope="module")
+def whole(as_bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The review of all of them."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    review(Order((as_bundles,), out, TODAY, workers=1), Nobody())
+    return out
+
+
 def test_bundles_and_an_export_of_the_same_charts_give_the_same_advice(
-    population: list[Simulated], as_bundles: Path, reviewed: Callable[..., Path], tmp_path: Path
+    population: list[Simulated], whole: Path, reviewed: Callable[..., Path], tmp_path: Path
 ) -> None:
     export = scattered(population, tmp_path / "export", [], 5)
-    own, other = reviewed(as_bundles), reviewed(export, name="of-export")
-    assert advice(own) == advice(other)
+    assert advice(whole) == advice(reviewed(export, name="of-export"))
     told = {f"Patient/{one.id}": one.story.tier for one in population}
-    assert {row["patient"]: row["tier"] for row in rows(own)} == told
+    assert {row["patient"]: row["tier"] for row in rows(whole)} == told
 
 
 def test_any_number_of_workers_writes_the_same_bytes(
@@ -233,9 +249,8 @@ def test_a_medicine_that_stands_in_a_file_of_its_own_is_found(
 
 
 def test_the_first_so_many_patients_only(
-    population: list[Simulated], as_bundles: Path, reviewed: Callable[..., Path], tmp_path: Path
+    population: list[Simulated], as_bundles: Path, whole: Path, reviewed: Callable[..., Path], tmp_path: Path
 ) -> None:
-    whole = reviewed(as_bundles)
     part = reviewed(as_bundles, name="part", limit=7)
     assert rows(part) == rows(whole)[:7]
     export = scattered(population, tmp_path / "export", [], 2)
