@@ -102,9 +102,9 @@ def _column(
 
 
 def _short(title: str, longest: int) -> str:
-    if len(title) <= longest or not longest:
-        return title if longest else ""
-    return title[: longest - 1].rstrip() + "…"
+    if not longest:
+        return ""
+    return title if len(title) <= longest else title[: longest - 1].rstrip() + "…"
 
 
 def _curve(layout: Layout, start: float, end: float) -> str:

@@ -18,6 +18,14 @@ TIERS = {
     "T0": "emergency", "T1": "critical value", "T2": "red flag", "T3": "place", "T4": "correctable result",
     "T5": "medicine or withdrawal", "T6": "hyperexcitable nerve", "T7": "benign", "overlay": "beside other cards",
 }  # fmt: skip
+_WINDOWS = {
+    "acute": "acute: of the last 72 hours, or of 7 days and charted in the current visit; undated never counts",
+    "present_for": "a dated result, report or answer shows it for {}",
+    "absent_for": "documented absence counts for {}",
+    "before_onset": "at most {} before the twitching",
+    "lasting": "a lasting sign: absence counts only from 14 days after it was last found, at the same place",
+    "absent_after_onset": "absence counts only after the onset",
+}
 _BOUNDS = {"below": "below {}", "above": "above {}", "at_most": "{} or less", "at_least": "{} or more"}
 
 
@@ -366,19 +374,10 @@ def _interval(span: Any) -> str:
 
 
 def _windows(spec: Spec) -> Iterator[str]:
-    if spec.get("acute"):
-        yield "acute: of the last 72 hours, or of 7 days and charted in the current visit; undated never counts"
-    if spec.get("present_for"):
-        yield f"a dated result, report or answer shows it for {spec['present_for']}"
-    if spec.get("absent_for"):
-        yield f"documented absence counts for {spec['absent_for']}"
-    if spec.get("before_onset"):
-        before = spec["before_onset"]
-        yield "also from before the twitching" if before == "any" else f"at most {before} before the twitching"
-    if spec.get("lasting"):
-        yield "a lasting sign: absence counts only from 14 days after it was last found, at the same place"
-    if spec.get("absent_after_onset"):
-        yield "absence counts only after the onset"
+    for key, words in _WINDOWS.items():
+        if spec.get(key):
+            ever = key == "before_onset" and spec[key] == "any"
+            yield "also from before the twitching" if ever else words.format(spec[key])
 
 
 def _name(example: Spec) -> str:

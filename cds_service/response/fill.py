@@ -32,17 +32,12 @@ _ABNORMAL_REPORTS = (
 
 def summary(card: CardPlan, case: Case) -> str:
     """The first summary that fits the case, filled; shortened by naming less, last by cutting words of a record."""
-    sentences = [s for definition in card.cards[:1] for s in definition.summary]
-    chosen = next(s for s in sentences if s.when is None or s.when(case).present)
-    for most_named in range(_MOST_NAMED, 0, -1):
-        text = filled(chosen.text, card, case, most_named)
-        if len(text) < LIMIT:
-            return text
-    for length in range(60, _UNTIL_SHORT, -4):
-        text = filled(chosen.text, card, case, 1, length)
-        if len(text) < LIMIT:
-            return text
-    return card.cards[0].title[: LIMIT - 1]
+    lead = card.cards[0]
+    chosen = next(s for s in lead.summary if s.when is None or s.when(case).present)
+    less = [(most_named, None) for most_named in range(_MOST_NAMED, 0, -1)]
+    cut = [(1, length) for length in range(60, _UNTIL_SHORT, -4)]
+    texts = (filled(chosen.text, card, case, *one) for one in (*less, *cut))
+    return next((text for text in texts if len(text) < LIMIT), lead.title[: LIMIT - 1])
 
 
 def sentence(one: Sentence, card: CardPlan, case: Case) -> str:

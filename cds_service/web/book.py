@@ -49,7 +49,7 @@ def handbook_root() -> AnyResponse:
     return redirect("index.html" if request.path.endswith("/") else "handbook/index.html")
 
 
-@book.get("/handbook//<path:page>")  # words for readers here too
+@book.get("/handbook//<path:page>")  # a slash too many: words for readers here too
 @book.get("/handbook/<path:page>")
 def handbook_page(page: str) -> Response:
     """One file of the handbook. Who reads HTML gets words where there is none."""

@@ -54,6 +54,10 @@ class _Attribution:
     card: Issued
     suggestions: tuple[int, ...]
 
+    @property
+    def name(self) -> str:
+        return f"TW{self.card.card:02d}"
+
 
 def _attribute(sent: Sequence[Feedback], secret: bytes, tenant: str) -> list[_Attribution | None]:
     """To which of our cards each one belongs; None when that cannot be verified.
@@ -98,14 +102,13 @@ def _issue(issued: Issued) -> tuple[int, int, int, int]:
 
 def _entry(heard: Feedback, of: _Attribution | None, here: State, tenant: str, origin: str) -> Entry:
     code, system = _reason(heard, here.knowledge)
-    name = f"TW{of.card.card:02d}" if of else None
     return Entry(
         id=_identity(heard, tenant),
         outcome_at=heard.at,
         tenant_hash=hash_of_tenant(here.settings.secret, tenant),
         outcome=heard.outcome,
         verified=of is not None,
-        card=name,
+        card=of.name if of else None,
         content_release=of.card.release if of else None,
         suggestions=of.suggestions if of else (),
         reason_code=code,
@@ -123,9 +126,8 @@ def _memory(of: _Attribution | None, heard: Feedback, here: State) -> Memory | N
         return None
     if heard.outcome == "accepted":
         return Memory(of.card.memory, 0)
-    name = f"TW{of.card.card:02d}"
     # A card that the content no longer has is not shown anyway.
-    return Memory(of.card.memory, here.knowledge.days_set_aside(name)) if name in here.knowledge.cards else None
+    return Memory(of.card.memory, here.knowledge.days_set_aside(of.name)) if of.name in here.knowledge.cards else None
 
 
 def _reason(heard: Feedback, knowledge: Knowledge) -> tuple[str | None, str | None]:
