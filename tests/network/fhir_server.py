@@ -238,23 +238,28 @@ MISBEHAVIOURS: dict[str, Callable[[_Handler], None]] = {
 
 @contextmanager
 def fhir_serving(context: ssl.SSLContext | None = None) -> Iterator[TestFhirServer]:
-    """Serve on a free port of 127.0.0.1 until the block ends; with a context, over TLS."""
+    """Serve records until the block ends; with a context, over TLS."""
     bomb()  # made beforehand: it takes a moment
-    fhir = TestFhirServer()
-    handler = type("Handler", (_Handler,), {"fhir": fhir, "log_message": lambda *_: None})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    fhir = TestFhirServer(scheme="http" if context is None else "https")
+    with listening(type("Handler", (_Handler,), {"fhir": fhir}), context) as fhir.port:
+        yield fhir
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Answer on a free port of 127.0.0.1, in threads and without a word, until the block ends."""
+    quiet = type("Quiet", (handler,), {"log_message": lambda *_: None})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), quiet)
     server.socket.listen(64)  # with fewer places, a client that opens many at once waits a second now and then
     server.daemon_threads = True
     server.block_on_close = False
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that hang up are expected
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        fhir.scheme = "https"
-    fhir.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield fhir
+        yield server.server_port
     finally:
         server.shutdown()
         server.server_close()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.network.fhir_server import listening
 
 
 @dataclass
@@ -44,21 +45,6 @@ def key_server() -> Iterator[KeyServer]:
             assert state.answer is not None
             state.answer(self)
 
-        def log_message(self, *_: Any) -> None:
-            return None
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: Any) -> None:
-            return None  # a client that stops reading is what some tests are about
-
-    server = Server(("127.0.0.1", 0), Handler)
-    state.address = f"http://127.0.0.1:{server.server_port}/jwks.json"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with listening(Handler) as port:
+        state.address = f"http://127.0.0.1:{port}/jwks.json"
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
