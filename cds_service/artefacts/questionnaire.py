@@ -6,18 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cds_service.clinical.knowledge import Knowledge
-from cds_service.knowledge.codes import LOCAL_SYSTEM
+from cds_service.knowledge.codes import LOCAL_SYSTEM, SYSTEMS
 
 Json = dict[str, Any]
 Spec = Mapping[str, Any]
 ADDRESS = "/Questionnaire/twitch-history"
 # Without an address of our own the resource still needs one; example.org belongs to nobody.
 NOWHERE = "https://example.org/fhir"
-_SYSTEMS = {
-    "snomed": "http://snomed.info/sct",
-    "loinc": "http://loinc.org",
-    "data-absent-reason": "http://terminology.hl7.org/CodeSystem/data-absent-reason",
-}
+_SYSTEMS = {**SYSTEMS, "data-absent-reason": "http://terminology.hl7.org/CodeSystem/data-absent-reason"}
 _FHIR = "http://hl7.org/fhir/StructureDefinition/"
 _EXTRACT = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-observationExtract"
 

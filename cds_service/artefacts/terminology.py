@@ -7,8 +7,8 @@ from typing import Any
 
 from cds_service import units
 from cds_service.artefacts.publication import Json, Publication
-from cds_service.clinical.chart import USUAL_ROLES
-from cds_service.knowledge.codes import EXCLUDED, LOCAL_SYSTEM, SYSTEMS, TREES, CodeRow
+from cds_service.clinical.chart import TREES, USUAL_ROLES
+from cds_service.knowledge.codes import EXCLUDED, LOCAL_SYSTEM, SYSTEMS, CodeRow
 
 LOCAL_CODES, SPELLINGS, UCUM = "local-codes", "unit-spellings", "http://unitsofmeasure.org"
 # Whose codes need what; see NOTICE. Of CPT only numbers are listed, never descriptors.

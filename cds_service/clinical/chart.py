@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import Enum
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
@@ -15,6 +16,9 @@ USUAL_ROLES = frozenset(
     # How closely a code carries a concept; DECISIONS of the content name any other role.
     {"", "narrower", "finding counterpart", "POC whole blood", "deprecated", "legacy", "bilateral", "clinical form"}
 )
+
+
+TREES = frozenset({"icd10cm", "atc"})  # code systems in which a code stands for everything below it
 
 
 class Match(NamedTuple):
@@ -47,6 +51,10 @@ class Quantity:
     def exact(self) -> bool:
         return self.low == self.high
 
+    def beyond(self, low: float | None, high: float | None) -> tuple[bool, bool]:
+        """Whether all of it lies below a range, and whether above; a missing end excludes nothing."""
+        return low is not None and self.high < low, high is not None and self.low > high
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -60,8 +68,10 @@ class Entry:
     coded: bool = False  # a code says what it is; words then only count for what has no code
     sites: tuple[Site, ...] = ()
 
-    def matches(self, concepts: frozenset[str], roles: frozenset[str] = USUAL_ROLES) -> tuple[Match, ...]:
-        return tuple(m for m in self.codes if m.concept in concepts and m.role in roles)
+    @property
+    def last_day(self) -> date:
+        """The latest day it may have been: what is newest goes by it, and what has no date is the oldest."""
+        return self.when.last if self.when else date.min
 
 
 class State(Enum):

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
-from cds_service.clinical.findings import Evidence, Finding
+from cds_service.clinical.findings import Case, Evidence, Finding
 from cds_service.clinical.knowledge import Hypothesis, Knowledge, Term
 from cds_service.clinical.presence import UNKNOWN
-
-if TYPE_CHECKING:
-    from cds_service.clinical.findings import Case
 
 URGENCIES = "EUSRN"  # emergency, urgent (days to 2 weeks), soon (weeks), routine, none
 SHOWN_ON_A_CARD = 5

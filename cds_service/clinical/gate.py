@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from functools import cached_property
 
-from cds_service.clinical.chart import Answer, Entry, Problem, Quantity, Result, State, Visit
-from cds_service.clinical.findings import Evidence, Finding
-from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
+from cds_service.clinical.chart import Answer, Entry, Match, Problem, Quantity, Result, State, Visit
+from cds_service.clinical.findings import Case, Evidence, Finding
+from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence, absent
 from cds_service.clinical.spans import Span
-
-if TYPE_CHECKING:
-    from cds_service.clinical.findings import Case
 
 TWITCHING_WORDS = "twitching_words"  # the concept under which intake files the words of the gate
 GATE_ROLES = frozenset({"", "narrower", "words"})
@@ -33,7 +30,7 @@ class Gate:
     observed_within: int
     stale_after: int
 
-    @property
+    @cached_property
     def all_concepts(self) -> frozenset[str]:
         return self.concepts | {TWITCHING_WORDS}
 
@@ -47,7 +44,7 @@ class Gate:
     def statements(self, case: Case) -> Iterator[tuple[Entry, bool]]:
         """Every statement about twitching: the entry, and whether it says that it is there."""
         for problem in case.chart.about(Problem, self.all_concepts):
-            if problem.matches(self.all_concepts, GATE_ROLES):
+            if self._name_it(problem.codes):
                 yield problem, problem.state is State.CURRENT
         for result in case.chart.about(Result, self.all_concepts):
             says = self._says(result)
@@ -55,26 +52,27 @@ class Gate:
             if says is False or (says and recent):
                 yield result, says
         for visit in case.chart.about(Visit, self.all_concepts):
-            if visit.matches(self.all_concepts, GATE_ROLES) and visit.status in ("in-progress", "arrived", "triaged"):
+            if self._name_it(visit.codes) and visit.status in ("in-progress", "arrived", "triaged"):
                 yield visit, True
         for answer in case.chart.all(Answer):
             when = answer.when if answer.item == SITE_ITEM and answer.values else None
             if when is not None and when.within(self.observed_within, case.today):
                 yield answer, True
 
+    def _name_it(self, codes: Iterable[Match]) -> bool:
+        return any(m.concept in self.all_concepts and m.role in GATE_ROLES for m in codes)
+
     def _says(self, result: Result) -> bool | None:
         """Whether a result says that there is twitching: by its value, or because its value is twitching."""
         if any(m.concept in self.concepts and m.role in GATE_ROLES for m in result.value_codes):
             return True
-        if not result.matches(self.all_concepts, GATE_ROLES):
-            return None
-        return {"yes": True, "no": False}.get(result.says)
+        return {"yes": True, "no": False}.get(result.says) if self._name_it(result.codes) else None
 
     def stated_onset(self, case: Case) -> Span | None:
         """The earliest onset that is stated for it: on the form, else on a current problem."""
         dated = [a for a in case.chart.all(Answer) if a.item == "onset.date" and a.values]
         if dated:
-            newest = max(dated, key=lambda a: (a.when.last if a.when else case.today.min, a.reference))
+            newest = max(dated, key=lambda a: (a.last_day, a.reference))
             onset = Span.parse(newest.values[0])
             if onset is not None:
                 return onset
@@ -91,56 +89,46 @@ def charted_twitching(case: Case) -> Finding:
     statements = list(case.knowledge.gate.statements(case))
     says = [entry for entry, there in statements if there]
     denies = [entry for entry, there in statements if not there]
-    if not says:
-        presence = ABSENT if denies else UNKNOWN
-        return Finding("twitch_current", presence, tuple(map(Evidence.of, denies)))
     standing = any(isinstance(entry, Problem | Visit) for entry in says)
-    newest_denial = max((_charted(entry) for entry in denies), default=None)
-    newest = max((_charted(entry) for entry in says), default=None)
-    if not standing and newest_denial and newest and newest_denial > newest:
-        return Finding("twitch_current", ABSENT, tuple(map(Evidence.of, denies)))
+    if not says or (not standing and denies and max(map(_charted, denies)) > max(map(_charted, says))):
+        return Finding("twitch_current", ABSENT if denies else UNKNOWN, tuple(map(Evidence.of, denies)))
     newest_first = sorted(says, key=lambda e: (_charted(e), e.reference), reverse=True)
     return Finding("twitch_current", PRESENT, tuple(map(Evidence.of, newest_first)))
 
 
 def _charted(entry: Entry) -> date:
     """The day on which a statement was made: recording and onset both count as signs of life."""
-    spans = (entry.when, getattr(entry, "recorded", None), getattr(entry, "ended", None))
-    return max((span.last for span in spans if span), default=date.min)
+    return max((span.last for span in (*_dates(entry), getattr(entry, "ended", None)) if span), default=date.min)
+
+
+def _dates(entry: Entry) -> list[Span]:
+    return [span for span in (entry.when, getattr(entry, "recorded", None)) if span is not None]
+
+
+def _dates_charted(case: Case) -> list[Span]:
+    """Onsets and days of recording of all that says that there is twitching."""
+    return [span for entry, says in case.knowledge.gate.statements(case) if says for span in _dates(entry)]
 
 
 def ended_twitching(case: Case) -> Finding:
     """The entry was refuted or has ended, and nothing newer says otherwise."""
     current = case["twitch_current"]
-    if current.present:
-        return Finding("twitch_refuted", ABSENT, current.evidence)
-    if current.presence is ABSENT:
-        return Finding("twitch_refuted", PRESENT, current.evidence)
-    return Finding("twitch_refuted", UNKNOWN)
+    return Finding("twitch_refuted", absent(current.presence), current.evidence)
 
 
 def stale_twitching(case: Case) -> Finding:
     """No evidence within a year and no contact in 90 days; unanswered encounters are never stale."""
-    gate, current = case.knowledge.gate, case["twitch_current"]
-    days = [
-        span
-        for entry, says in gate.statements(case)
-        if says
-        for span in (entry.when, getattr(entry, "recorded", None))
-        if span is not None
-    ]
-    if not current.present or not days:
+    current, charted = case["twitch_current"], _dates_charted(case)
+    if not current.present or not charted:
         return Finding("stale", UNKNOWN)
-    if max(span.last for span in days) >= Span.on(case.today).shifted(-gate.stale_after).first:
+    if any(span.within(case.knowledge.gate.stale_after, case.today) is not False for span in charted):
         return Finding("stale", ABSENT, current.evidence)
-    contact = case["recent_encounter_90d"].presence
-    verdict = {PRESENT: ABSENT, ABSENT: PRESENT}.get(contact, UNKNOWN)
-    return Finding("stale", verdict, current.evidence)
+    return Finding("stale", absent(case["recent_encounter_90d"].presence), current.evidence)
 
 
 def days_since_onset(case: Case) -> Finding:
     """Exact from a stated onset; else an interval from the form; else at least the days charted."""
-    gate, today = case.knowledge.gate, case.today
+    today = case.today
     evidence = case["twitch_current"].evidence
     if case.onset is not None:
         low, high = case.onset.days_ago(today), max(0, (today - case.onset.first).days)
@@ -152,14 +140,7 @@ def days_since_onset(case: Case) -> Finding:
             top = _AGO_TOP.get(int(answer.number))
             text = f"at least {low} days" if top is None else f"{low} to {top + passed} days"
             return _duration(low, float("inf") if top is None else top + passed, text, (Evidence.of(answer),))
-    charted = [
-        span
-        for entry, says in gate.statements(case)
-        if says
-        for span in (entry.when, getattr(entry, "recorded", None))
-        if span is not None
-    ]
-    least = max((span.days_ago(today) for span in charted), default=0)
+    least = max((span.days_ago(today) for span in _dates_charted(case)), default=0)
     if least < 1:
         # A bare entry of today says nothing about when it began.
         return Finding("duration_days", UNKNOWN, against=evidence)

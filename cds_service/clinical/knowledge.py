@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cds_service.clinical.analytes import Analyte
 from cds_service.clinical.chart import Medicine
-from cds_service.clinical.findings import FindingDefinition
+from cds_service.clinical.findings import Case, FindingDefinition
 from cds_service.clinical.formula import Formula
 from cds_service.clinical.gate import Gate
 from cds_service.clinical.spans import Span
 from cds_service.clinical.words import PhraseBook, fold
-
-if TYPE_CHECKING:
-    from cds_service.clinical.findings import Case
 
 
 @dataclass(frozen=True)

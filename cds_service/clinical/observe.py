@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from cds_service import units
 from cds_service.clinical.chart import (
+    TREES,
     USUAL_ROLES,
     Allergy,
     Answer,
     Appointment,
     Device,
     Entry,
+    EntryKind,
     Match,
     Medicine,
     Order,
@@ -25,15 +27,14 @@ from cds_service.clinical.chart import (
     State,
     Visit,
 )
-from cds_service.clinical.findings import ACUTE_DAYS, Evidence, Statement
-from cds_service.clinical.spans import Span, days_of
-from cds_service.clinical.words import fold
+from cds_service.clinical.findings import ACUTE_DAYS, Case, Evidence, Observer, Statement
+from cds_service.clinical.spans import Span, days_or_none
+from cds_service.clinical.words import fold, folded
 
-if TYPE_CHECKING:
-    from cds_service.clinical.findings import Case, Observer
+Spec = Mapping[str, Any]
 
 
-def compile_observer(spec: Mapping[str, Any], denies: bool = False) -> Observer:
+def compile_observer(spec: Spec, denies: bool = False) -> Observer:
     """An observer of the content as a closure. ``denies``: it stands under ``absent_when``.
 
     Raises ValueError when the head is none of ``HEADS``.
@@ -41,11 +42,9 @@ def compile_observer(spec: Mapping[str, Any], denies: bool = False) -> Observer:
     heads = [head for head in HEADS if head in spec]
     if len(heads) != 1:
         raise ValueError(f"an observer starts with exactly one of: {', '.join(HEADS)}")
-    return HEADS[heads[0]](spec, denies)
-
-
-def _days(spec: Mapping[str, Any], key: str) -> int | None:
-    return days_of(spec[key]) if key in spec else None
+    if denies and "result" in spec:
+        spec = {"says": "no", **spec}
+    return HEADS[heads[0]](spec)
 
 
 def code_of(text: str) -> tuple[str, str]:
@@ -54,41 +53,37 @@ def code_of(text: str) -> tuple[str, str]:
     return system, code
 
 
-def same_code(system: str, code: str, wanted: tuple[str, str]) -> bool:
-    """ICD-10-CM and ATC are trees: a wanted code stands for everything below it."""
-    if system != wanted[0]:
-        return False
-    if system in ("icd10cm", "atc"):
-        return code.startswith(wanted[1].rstrip("-"))
-    return code == wanted[1]
+def _is_one_of(match: Match, wanted: Iterable[tuple[str, str]]) -> bool:
+    """In a tree, a wanted code stands for everything below it."""
+    return any(
+        match.system == system and (match.code.startswith(code.rstrip("-")) if system in TREES else match.code == code)
+        for system, code in wanted
+    )
 
 
-def _code_filter(spec: Mapping[str, Any]) -> tuple[frozenset[str], Callable[[Any], bool]]:
-    """The roles to accept and a test on a match, from only / besides / systems / roles."""
-    only = tuple(code_of(text) for text in spec.get("only", ()))
-    besides = tuple(code_of(text) for text in spec.get("besides", ()))
+def _carrier(spec: Spec, concepts: frozenset[str], any_role: bool = False) -> Callable[[Iterable[Match]], list[Match]]:
+    """Picks the codes of these concepts that ``only``, ``besides``, ``systems`` and ``roles`` of a rule let through."""
+    only, besides = ([code_of(text) for text in spec.get(key, ())] for key in ("only", "besides"))
     systems = frozenset(spec.get("systems", ()))
-    extra = frozenset(spec.get("roles", ()))
-
-    def fits(match: Any) -> bool:
-        if systems and match.system not in systems:
-            return False
-        if only and not any(same_code(match.system, match.code, wanted) for wanted in only):
-            return False
-        return not any(same_code(match.system, match.code, wanted) for wanted in besides)
-
     # A code that the rule names itself is accepted whatever its role.
-    return (USUAL_ROLES | extra) if not only else frozenset(), fits
+    roles = None if only or any_role else USUAL_ROLES | frozenset(spec.get("roles", ()))
 
+    def carried(codes: Iterable[Match]) -> list[Match]:
+        return [
+            match
+            for match in codes
+            if match.concept in concepts
+            and (roles is None or match.role in roles)
+            and not (systems and match.system not in systems)
+            and not (only and not _is_one_of(match, only))
+            and not _is_one_of(match, besides)
+        ]
 
-def _accepts(roles: frozenset[str], role: str) -> bool:
-    return not roles or role in roles
+    return carried
 
 
 def _at(entry: Entry, regions: frozenset[str]) -> bool:
-    if not regions:
-        return True
-    return any(site.region in regions or site.words in regions for site in entry.sites)
+    return not regions or any(site.region in regions or site.words in regions for site in entry.sites)
 
 
 def _recent(when: Span | None, days: int | None, case: Case) -> bool:
@@ -96,23 +91,19 @@ def _recent(when: Span | None, days: int | None, case: Case) -> bool:
     return days is None or (when is not None and when.within(days, case.today) is not False)
 
 
-def _problem(spec: Mapping[str, Any], denies: bool) -> Observer:
+def _problem(spec: Spec) -> Observer:
     concepts = frozenset(spec["problem"])
-    roles, fits = _code_filter(spec)
-    wanted = spec.get("state", "current")
-    within, older = _days(spec, "within"), _days(spec, "older_than")
+    carried = _carrier(spec, concepts)
+    wanted, verified = spec.get("state", "current"), spec.get("verified")
+    within, older = days_or_none(spec, "within"), days_or_none(spec, "older_than")
     regions, severity = frozenset(spec.get("site", ())), spec.get("severity", "")
-    verified = spec.get("verified")
     diagnosis, stated = bool(spec.get("diagnosis")), bool(spec.get("onset_stated"))
-    containing = tuple(fold(words) for words in spec.get("containing", ()))
-    before_onset, recurs = _days(spec, "before_onset"), bool(spec.get("recurs"))
-
-    def carried(problem: Problem) -> list[Match]:
-        return [m for m in problem.codes if m.concept in concepts and _accepts(roles, m.role) and fits(m)]
+    containing = folded(spec.get("containing", ()))
+    before_onset, recurs = days_or_none(spec, "before_onset"), bool(spec.get("recurs"))
 
     def observe(case: Case) -> Iterator[Statement]:
         for problem in case.chart.about(Problem, concepts):
-            codes = carried(problem)
+            codes = carried(problem.codes)
             if not codes or not _in_state(problem, wanted) or not _at(problem, regions):
                 continue
             if diagnosis and not problem.confirmed and wanted != "refuted":
@@ -125,9 +116,7 @@ def _problem(spec: Mapping[str, Any], denies: bool) -> Observer:
                 continue
             if before_onset is not None and _long_before_onset(problem, before_onset, case):
                 continue
-            if severity and severity not in problem.severity:
-                continue
-            if not _recent(problem.when, within, case):
+            if severity not in problem.severity or not _recent(problem.when, within, case):
                 continue
             if older is not None and (problem.when is None or problem.when.within(older, case.today) is not False):
                 continue
@@ -155,58 +144,52 @@ def _in_state(problem: Problem, wanted: str) -> bool:
 
 
 def _problem_statement(problem: Problem, code: str, wanted: str, older_one: Span | None) -> Statement:
-    when = problem.recorded if wanted == "refuted" else problem.when
+    refuted = wanted == "refuted"
+    when = problem.recorded if refuted else problem.when
     return Statement(
-        Evidence(problem.reference, problem.title, when, f"{code}, refuted" if wanted == "refuted" else code),
+        Evidence(problem.reference, problem.title, when, f"{code}, refuted" if refuted else code),
         # An older entry of the same problem that never ended: this is not its beginning.
         older_one or when,
-        standing=wanted == "refuted" or (wanted in ("current", "ever") and problem.state is State.CURRENT),
+        standing=refuted or (wanted in ("current", "ever") and problem.state is State.CURRENT),
         this_encounter=problem.this_encounter,
         sites=problem.sites,
     )
 
 
 def _earlier(
-    problem: Problem, concepts: frozenset[str], carried: Callable[[Problem], list[Match]], case: Case
+    problem: Problem, concepts: frozenset[str], carried: Callable[[Iterable[Match]], list[Match]], case: Case
 ) -> Span | None:
     """When an older, still current entry of the same problem began."""
-    if problem.when is None:
-        return None
-    mine = {m.concept for m in carried(problem)}
+    mine = {m.concept for m in carried(problem.codes)}
     began = [
         other.when
         for other in case.chart.about(Problem, concepts)
         if other is not problem
         and other.state is State.CURRENT
         and other.when is not None
-        and mine & {m.concept for m in carried(other)}
-        and other.when.last < problem.when.first
-        and other.when.within(ACUTE_DAYS, case.today) is False
+        and _before(other, problem, case)
+        and mine & {m.concept for m in carried(other.codes)}
     ]
     return min(began, default=None)
 
 
-def _result(spec: Mapping[str, Any], denies: bool) -> Observer:
+def _result(spec: Spec) -> Observer:
     concepts = frozenset(spec["result"])
-    roles, fits = _code_filter(spec)
-    says = spec.get("says", "no" if denies else "yes")
-    examined, within = bool(spec.get("examined", False)), _days(spec, "within")
-    regions = frozenset(spec.get("site", ()))
-    containing = tuple(fold(words) for words in spec.get("containing", ()))
-    values = tuple(code_of(text) for text in spec.get("is", ()))
-    sudden = bool(spec.get("sudden"))
+    carried = _carrier(spec, concepts)
+    says, containing = spec.get("says", "yes"), folded(spec.get("containing", ()))
+    examined, within = bool(spec.get("examined")), days_or_none(spec, "within")
+    regions, sudden = frozenset(spec.get("site", ())), bool(spec.get("sudden"))
+    values = [code_of(text) for text in spec.get("is", ())]
 
     def observe(case: Case) -> Iterator[Statement]:
         for result in case.chart.about(Result, concepts):
-            codes = [m for m in result.codes if m.concept in concepts and _accepts(roles, m.role) and fits(m)]
-            coded_values = [
-                m for m in result.value_codes if m.concept in concepts and _accepts(roles, m.role) and fits(m)
-            ]
-            if not (codes or coded_values) or (examined and not result.examined):
+            coded_values = carried(result.value_codes)
+            codes = carried(result.codes) + coded_values
+            if not codes or (examined and not result.examined):
                 continue
-            if values and not any(same_code(m.system, m.code, v) for m in result.value_codes for v in values):
+            if values and not any(_is_one_of(match, values) for match in result.value_codes):
                 continue
-            reading = _reading(result, bool(coded_values))
+            reading = result.says or ("yes" if coded_values else "")
             if containing:
                 said = fold(f"{result.title} {result.value_text}")
                 if reading in (_OPPOSITE[says], "unsure") or not any(words in said for words in containing):
@@ -215,49 +198,39 @@ def _result(spec: Mapping[str, Any], denies: bool) -> Observer:
             elif not values and reading != says:
                 continue
             if _at(result, regions) and _recent(result.when, within, case):
-                if sudden and _known_before(result, {m.concept for m in codes + coded_values}, case):
+                if sudden and _known_before(result, frozenset(m.concept for m in codes), case):
                     continue
                 yield _result_statement(result, "; onset not stated" if sudden else "")
 
     return observe
 
 
-def _known_before(result: Result, concepts: set[str], case: Case) -> bool:
+def _known_before(result: Result, concepts: frozenset[str], case: Case) -> bool:
     """Whether the same sign was on record before it could be acute, and nobody found it gone in between.
 
     An observation has a date but no onset: its first record may be the beginning, a later one is not.
     """
-    if result.when is None:
-        return False
-    problems = [p for p in case.chart.about(Problem, frozenset(concepts)) if p.state is State.CURRENT]
-    if any(_before(p, result, case) and concepts & {m.concept for m in p.codes} for p in problems):
+    problems = [p for p in case.chart.about(Problem, concepts) if p.state is State.CURRENT]
+    if any(_before(p, result, case) for p in problems):
         return True
     earlier = [
         r
-        for r in case.chart.about(Result, frozenset(concepts))
-        if _before(r, result, case)
-        and _recent(r.when, _KNOWN_DAYS, case)
-        and concepts & {m.concept for m in r.codes + r.value_codes}
-        and r.says in ("yes", "no")
+        for r in case.chart.about(Result, concepts)
+        if _before(r, result, case) and _recent(r.when, _KNOWN_DAYS, case) and r.says in ("yes", "no")
     ]
-    newest = max(earlier, key=lambda r: (_moment(r, case), r.says == "yes"), default=None)
+    newest = max(earlier, key=lambda r: (_moment(r), r.says == "yes"), default=None)
     return newest is not None and newest.says == "yes"
 
 
-def _before(entry: Entry, result: Result, case: Case) -> bool:
-    if entry.when is None or result.when is None:
+def _before(entry: Entry, other: Entry, case: Case) -> bool:
+    """It is of a day before the other, and too old to be acute."""
+    if entry.when is None or other.when is None:
         return False
-    return entry.when.last < result.when.first and entry.when.within(ACUTE_DAYS, case.today) is False
+    return entry.when.last < other.when.first and entry.when.within(ACUTE_DAYS, case.today) is False
 
 
 _KNOWN_DAYS = 365  # as long as a recorded symptom counts
 _OPPOSITE = {"yes": "no", "no": "yes", "normal": "abnormal", "abnormal": "normal"}
-
-
-def _reading(result: Result, value_is_the_concept: bool) -> str:
-    if value_is_the_concept and result.says in ("", "yes"):
-        return "yes"
-    return result.says
 
 
 def _result_statement(result: Result, remark: str = "") -> Statement:
@@ -267,10 +240,9 @@ def _result_statement(result: Result, remark: str = "") -> Statement:
     )
 
 
-def _power(spec: Mapping[str, Any], denies: bool) -> Observer:
-    reduced = spec["power"] == "reduced"
-    within, regions = _days(spec, "within"), frozenset(spec.get("site", ()))
-    muscles = tuple(fold(words) for words in spec.get("muscle", ()))
+def _power(spec: Spec) -> Observer:
+    reduced, muscles = spec["power"] == "reduced", folded(spec.get("muscle", ()))
+    within, regions = days_or_none(spec, "within"), frozenset(spec.get("site", ()))
 
     def observe(case: Case) -> Iterator[Statement]:
         newest: dict[tuple[str, tuple[Site, ...]], Result] = {}
@@ -303,39 +275,28 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 }
 
 
-def _measured(spec: Mapping[str, Any], denies: bool) -> Observer:
+def _measured(spec: Spec) -> Observer:
     concepts = frozenset([spec["measured"]] if isinstance(spec["measured"], str) else spec["measured"])
-    roles, fits = _code_filter(spec)
+    carried, names = _carrier(spec, concepts), folded(spec.get("names", ()))
     limits = [(word, *units.split(spec[word])) for word in _COMPARISONS if word in spec]
-    within, which, own_range = _days(spec, "within"), spec.get("which", "newest"), spec.get("range")
-    names = tuple(fold(name) for name in spec.get("names", ()))
+    within, which, own_range = days_or_none(spec, "within"), spec.get("which", "newest"), spec.get("range")
 
     def observe(case: Case) -> Iterator[Statement]:
-        results = [r for r in _named(case, concepts, roles, fits, names) if r.final and _recent(r.when, within, case)]
+        coded = [r for r in case.chart.about(Result, concepts) if carried(r.codes)]
+        found = [*coded, *case.chart.named(Result, names)]
+        results = [r for r in found if r.final and _recent(r.when, within, case)]
         if which == "newest" and results:
-            results = [max(results, key=lambda r: _moment(r, case))]
+            results = [max(results, key=_moment)]
         hits = [r for r in results if _on_side(r, own_range) and all(_limit(r, *limit) for limit in limits)]
-        if which == "every" and len(hits) < len(results):
-            return
-        for result in hits:
-            yield _result_statement(result)
+        if which != "every" or len(hits) == len(results):
+            yield from map(_result_statement, hits)
 
     return observe
 
 
-def _moment(result: Result, case: Case) -> tuple[Any, ...]:
+def _moment(result: Result) -> tuple[Any, ...]:
     """The newest of several: by day, then by time of day, then in an order that the request cannot change."""
-    return (result.when.last if result.when else case.today.min, result.at, result.reference, repr(result.value))
-
-
-def _named(
-    case: Case, concepts: frozenset[str], roles: frozenset[str], fits: Callable[[Any], bool], names: tuple[str, ...]
-) -> Iterator[Result]:
-    for result in case.chart.about(Result, concepts):
-        if any(m.concept in concepts and _accepts(roles, m.role) and fits(m) for m in result.codes):
-            yield result
-    if names:
-        yield from case.chart.named(Result, names)
+    return (result.last_day, result.at, result.reference, repr(result.value))
 
 
 def _limit(result: Result, word: str, limit: float, unit: str) -> bool:
@@ -352,23 +313,22 @@ def _on_side(result: Result, side: str | None) -> bool:
         return True
     if result.value is None:
         return False
-    high = result.range_high is not None and result.value.low > result.range_high
-    low = result.range_low is not None and result.value.high < result.range_low
+    below, above = result.value.beyond(result.range_low, result.range_high)
     if side == "inside":
-        return not (high or low) and (result.range_low is not None or result.range_high is not None)
-    return high or "H" in result.flags if side == "above" else low or "L" in result.flags
+        return not (below or above) and (result.range_low is not None or result.range_high is not None)
+    return above or "H" in result.flags if side == "above" else below or "L" in result.flags
 
 
-def _answer(spec: Mapping[str, Any], denies: bool) -> Observer:
+def _answer(spec: Spec) -> Observer:
     item, chosen, lacks = spec["answer"], set(map(str, spec.get("is", ()))), set(map(str, spec.get("lacks", ())))
     limits = [(word, units.split(spec[word])[0]) for word in _COMPARISONS if word in spec]
-    within = _days(spec, "within")
+    within = days_or_none(spec, "within")
 
     def observe(case: Case) -> Iterator[Statement]:
         answers = [a for a in case.chart.all(Answer) if a.item == item]
         if not answers:
             return
-        newest = max(answers, key=lambda a: (a.when.last if a.when else case.today.min, a.reference))
+        newest = max(answers, key=lambda a: (a.last_day, a.reference))
         values = set(newest.values)
         if chosen and not values & chosen:
             return
@@ -400,27 +360,26 @@ def _dated_within(value: str, days: int, case: Case) -> bool:
     return when is not None and when.within(days, case.today) is True
 
 
-def _medicine(spec: Mapping[str, Any], denies: bool) -> Observer:
-    concepts = frozenset(spec["medicine"])
-    stopped, long = _days(spec, "stopped_within"), _days(spec, "for_at_least")
-    started = _days(spec, "started_within")
-    dose = units.split(spec["daily_dose_at_least"])[0] if "daily_dose_at_least" in spec else None
-    names = tuple(fold(name) for name in spec.get("names", ()))
+def _coded_or_named(
+    kind: type[EntryKind], concepts: frozenset[str], names: tuple[str, ...]
+) -> Callable[[Case], Sequence[EntryKind]]:
+    """Entries of a kind with one of these concepts or names; every one where a rule gives neither."""
+    if not (concepts or names):
+        return lambda case: case.chart.all(kind)
+    return lambda case: case.chart.about_or_named(kind, concepts, names)
 
-    def wanted(case: Case) -> Iterator[Medicine]:
-        if not (concepts or names):
-            return iter(case.chart.all(Medicine))
-        return iter(case.chart.about_or_named(Medicine, concepts, names))
+
+def _medicine(spec: Spec) -> Observer:
+    medicines = _coded_or_named(Medicine, frozenset(spec["medicine"]), folded(spec.get("names", ())))
+    stopped, started = days_or_none(spec, "stopped_within"), days_or_none(spec, "started_within")
+    long = days_or_none(spec, "for_at_least")
+    dose = units.split(spec["daily_dose_at_least"])[0] if "daily_dose_at_least" in spec else None
 
     def observe(case: Case) -> Iterator[Statement]:
-        for medicine in wanted(case):
-            if case.knowledge.is_local(medicine):
+        for medicine in medicines(case):
+            if case.knowledge.is_local(medicine) or not taken(medicine, stopped, case):
                 continue
-            if not taken(medicine, stopped, case):
-                continue
-            if started is not None and not any(
-                _recent(s, started, case) for s in (medicine.when, medicine.last_change)
-            ):
+            if not any(_recent(start, started, case) for start in (medicine.when, medicine.last_change)):
                 continue
             if long is not None and (medicine.when is None or (case.today - medicine.when.last).days < long):
                 continue
@@ -446,12 +405,11 @@ def _course(medicine: Medicine) -> str:
     return f"until {medicine.ended}" if medicine.ended and not medicine.active else ""
 
 
-def _report(spec: Mapping[str, Any], denies: bool) -> Observer:
-    concepts = frozenset(spec["report"])
-    says = tuple(fold(words) for words in spec.get("says", ()))
-    unless, within = tuple(fold(words) for words in spec.get("unless", ())), _days(spec, "within")
+def _report(spec: Spec) -> Observer:
+    concepts, within = frozenset(spec["report"]), days_or_none(spec, "within")
+    says, unless = folded(spec.get("says", ())), folded(spec.get("unless", ()))
     states = frozenset(spec.get("states", ("final", "amended", "corrected", "appended")))
-    affirms, unless_affirms = tuple(spec.get("affirms", ())), tuple(spec.get("unless_affirms", ()))
+    affirms, unless_affirms = spec.get("affirms", ()), spec.get("unless_affirms", ())
 
     def counts(report: Report, case: Case) -> bool:
         text, book = fold(report.conclusion), case.knowledge.phrase_book
@@ -465,28 +423,23 @@ def _report(spec: Mapping[str, Any], denies: bool) -> Observer:
 
     def observe(case: Case) -> Iterator[Statement]:
         for report in case.chart.about(Report, concepts):
-            if report.status not in states or not _recent(report.when, within, case):
-                continue
-            if not counts(report, case):
-                continue
-            yield Statement(Evidence.of(report, f"{report.status} report"), report.when, sites=report.sites)
+            if report.status in states and _recent(report.when, within, case) and counts(report, case):
+                yield Statement(Evidence.of(report, f"{report.status} report"), report.when, sites=report.sites)
 
     return observe
 
 
-def _plain(kind: type[Entry], head: str, standing: bool) -> Callable[[Mapping[str, Any], bool], Observer]:
+def _plain(kind: type[Entry], head: str, standing: bool) -> Callable[[Spec], Observer]:
     """An observer for entries that are there or not: procedures, relatives, devices and the like."""
 
-    def compile_plain(spec: Mapping[str, Any], denies: bool) -> Observer:
-        concepts = frozenset(spec[head])
-        _, fits = _code_filter(spec)
-        names, within = tuple(fold(name) for name in spec.get("names", ())), _days(spec, "within")
-        regions = frozenset(spec.get("site", ()))
+    def compile_plain(spec: Spec) -> Observer:
+        concepts, names = frozenset(spec[head]), folded(spec.get("names", ()))
+        carried, entries = _carrier(spec, concepts, any_role=True), _coded_or_named(kind, concepts, names)
+        within, regions = days_or_none(spec, "within"), frozenset(spec.get("site", ()))
 
         def observe(case: Case) -> Iterator[Statement]:
-            for entry in case.chart.about_or_named(kind, concepts, names):
-                coded = any(m.concept in concepts and fits(m) for m in entry.codes)
-                if not coded and not any(name in fold(entry.title) for name in names):
+            for entry in entries(case):
+                if not carried(entry.codes) and not any(name in fold(entry.title) for name in names):
                     continue
                 if _at(entry, regions) and _recent(entry.when, within, case):
                     value = entry.relation if isinstance(entry, Relative) else ""
@@ -497,13 +450,12 @@ def _plain(kind: type[Entry], head: str, standing: bool) -> Callable[[Mapping[st
     return compile_plain
 
 
-def _order(spec: Mapping[str, Any], denies: bool) -> Observer:
-    concepts, within = frozenset(spec["order"]), _days(spec, "within")
-    states = frozenset(spec.get("states", ("active", "on-hold")))
-    names = tuple(fold(name) for name in spec.get("names", ()))
+def _order(spec: Spec) -> Observer:
+    orders = _coded_or_named(Order, frozenset(spec["order"]), folded(spec.get("names", ())))
+    states, within = frozenset(spec.get("states", ("active", "on-hold"))), days_or_none(spec, "within")
 
     def observe(case: Case) -> Iterator[Statement]:
-        for order in case.chart.about_or_named(Order, concepts, names):
+        for order in orders(case):
             if order.status in states and _recent(order.when, within, case):
                 yield Statement(Evidence.of(order, order.status), order.when)
 
@@ -513,28 +465,26 @@ def _order(spec: Mapping[str, Any], denies: bool) -> Observer:
 _UNDER_WAY = frozenset({"in-progress", "arrived", "triaged", "onleave"})
 
 
-def _visit(spec: Mapping[str, Any], denies: bool) -> Observer:
-    concepts, within = frozenset(spec["visit"]), _days(spec, "within")
-    names = tuple(fold(name) for name in spec.get("names", ()))
-    under_way, planned = bool(spec.get("open", False)), bool(spec.get("planned", False))
-    any_visit = not concepts and not names
+def _visit(spec: Spec) -> Observer:
+    visits = _coded_or_named(Visit, frozenset(spec["visit"]), folded(spec.get("names", ())))
+    within, planned = days_or_none(spec, "within"), bool(spec.get("planned"))
+    states = _UNDER_WAY if spec.get("open") else _UNDER_WAY | {"finished"}
 
     def observe(case: Case) -> Iterator[Statement]:
-        for visit in case.chart.all(Visit) if any_visit else case.chart.about_or_named(Visit, concepts, names):
+        for visit in visits(case):
             if planned:
                 if visit.status == "planned" and visit.when is not None and visit.when.first >= case.today:
                     yield Statement(Evidence.of(visit, visit.status), visit.when, standing=True)
                 continue
-            if visit.status not in _UNDER_WAY | {"finished"} or (under_way and visit.status not in _UNDER_WAY):
-                continue
-            last = visit.ended or (Span.on(case.today) if visit.status in _UNDER_WAY else visit.when)
-            if _recent(last, within, case):
-                yield Statement(Evidence.of(visit, visit.status), last, standing=visit.status in _UNDER_WAY)
+            under_way = visit.status in _UNDER_WAY
+            last = visit.ended or (Span.on(case.today) if under_way else visit.when)
+            if visit.status in states and _recent(last, within, case):
+                yield Statement(Evidence.of(visit, visit.status), last, standing=under_way)
 
     return observe
 
 
-def _patient(spec: Mapping[str, Any], denies: bool) -> Observer:
+def _patient(spec: Spec) -> Observer:
     wanted = spec["patient"]
 
     def observe(case: Case) -> Iterator[Statement]:
@@ -551,7 +501,7 @@ def _patient(spec: Mapping[str, Any], denies: bool) -> Observer:
     return observe
 
 
-def _silence(spec: Mapping[str, Any], denies: bool) -> Observer:
+def _silence(spec: Spec) -> Observer:
     queries = frozenset(spec["silence"])
 
     def observe(case: Case) -> Iterator[Statement]:
@@ -561,7 +511,7 @@ def _silence(spec: Mapping[str, Any], denies: bool) -> Observer:
     return observe
 
 
-HEADS: Mapping[str, Callable[[Mapping[str, Any], bool], Observer]] = {
+HEADS: Mapping[str, Callable[[Spec], Observer]] = {
     "problem": _problem,
     "result": _result,
     "power": _power,

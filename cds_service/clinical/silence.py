@@ -12,16 +12,14 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from cds_service.clinical.chart import QUERIES, Patient
 from cds_service.clinical.findings import Case, Finding
-
-if TYPE_CHECKING:
-    from cds_service.clinical.knowledge import Knowledge
+from cds_service.clinical.knowledge import Knowledge
 
 Answer = TypeVar("Answer")
-Questions = Callable[["Knowledge"], Mapping[str, Callable[[Case], Any]]]
+Questions = Callable[[Knowledge], Mapping[str, Callable[[Case], Any]]]
 
 # What a question may look at, beside kinds of entries, concepts of a kind, and other findings.
 _ALWAYS = ("the patient, the day, or the chart as a whole",)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T.*)?)?)?$")
 
@@ -31,16 +33,13 @@ class Span:
         found = _DATE.match(text)
         if not found:
             return None
-        year, month, day = (int(part) if part else None for part in found.groups())
+        year, month, day = (int(part or 0) for part in found.groups())
         try:
-            if month is None:
-                return cls(date(year or 0, 1, 1), date(year or 0, 12, 31))
-            if day is None:
-                return cls(
-                    date(year or 0, month, 1),
-                    date(year or 0, month, calendar.monthrange(year or 0, month)[1]),
-                )
-            return cls(date(year or 0, month, day), date(year or 0, month, day))
+            if found[3]:
+                return cls.on(date(year, month, day))
+            if found[2]:
+                return cls(date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1]))
+            return cls(date(year, 1, 1), date(year, 12, 31))
         except ValueError:
             return None
 
@@ -98,3 +97,8 @@ def days_of(text: str) -> int:
         raise ValueError("write a duration like '90 days', '72 hours' or '5 weeks'")
     count, unit = int(found[1]), found[2]
     return -(-count // 24) if unit == "hour" else count * _IN_DAYS[unit]
+
+
+def days_or_none(spec: Mapping[str, Any], key: str) -> int | None:
+    """The duration that a rule gives under this key, in days; None where it gives none."""
+    return days_of(spec[key]) if key in spec else None

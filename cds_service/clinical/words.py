@@ -43,6 +43,10 @@ def fold(text: str) -> str:
     return plain.lower()
 
 
+def folded(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(map(fold, texts))
+
+
 def tokens(text: str) -> tuple[str, ...]:
     """Words and punctuation of a text, folded."""
     return tuple(_TOKEN.findall(fold(text)))
@@ -184,11 +188,10 @@ class PhraseBook:
                 idle = _of_change(before[after : after + 3]) if kind == "denial" else position < far
                 if not idle and tuple(before[position:after]) == words:
                     kinds.add(kind)
-        following = [word for word in sentence[end : end + 4] if word not in ",?"]
-        for length in range(min(3, len(following)), 0, -1):
-            for words, kind in self._after.get(following[0], ()):
-                if tuple(following[:length]) == words:
-                    kinds.add(kind)
+        following = tuple(word for word in sentence[end : end + 4] if word not in ",?")[:3]
+        for words, kind in self._after.get(following[0], ()) if following else ():
+            if _begins(following, words):
+                kinds.add(kind)
         return kinds
 
     def _answered(self, answer: list[str]) -> set[str]:

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from cds_service.clinical.chart import Match
+from cds_service.clinical.chart import TREES, Match
 from cds_service.clinical.knowledge import OrderItem
 
 # Our own code system, for what no public one has: an OID that is made from a UUID (X.667).
@@ -40,7 +40,6 @@ _ALIASES = {
     "http://hl7.org/fhir/v2/0136": "v2-0136",
 }
 SHORT_NAMES = {uri: name for name, uri in SYSTEMS.items()} | _ALIASES
-TREES = frozenset({"icd10cm", "atc"})  # a code stands for everything below it
 EXCLUDED = "excluded"  # role of a branch that a parent code must not take in
 
 

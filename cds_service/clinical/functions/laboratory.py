@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cds_service import units
 from cds_service.clinical.analytes import (
     CRITICAL_DAYS,
@@ -15,14 +13,11 @@ from cds_service.clinical.analytes import (
     newest_value,
 )
 from cds_service.clinical.chart import Result
-from cds_service.clinical.findings import Evidence, Finding, Judge
+from cds_service.clinical.findings import Case, Evidence, Finding, Judge
 from cds_service.clinical.formula import compile_formula
 from cds_service.clinical.functions.registry import Parameters, named
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN
 from cds_service.clinical.spans import days_of
-
-if TYPE_CHECKING:
-    from cds_service.clinical.findings import Case
 
 
 @named
@@ -73,8 +68,7 @@ def result_after(finding: str, with_: Parameters) -> Judge:
                 if lab.result.when is not None and lab.result.when.last >= first.result.when.first
             ]
             if not later:
-                complete = "labs" in case.chart.complete
-                return Finding(finding, ABSENT if complete else UNKNOWN)
+                return Finding(finding, ABSENT if "labs" in case.chart.complete else UNKNOWN)
             found.append(max(later, key=lambda lab: lab.result.reference))
         return Finding(finding, PRESENT, tuple(lab.evidence for lab in found))
 

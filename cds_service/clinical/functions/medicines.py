@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cds_service.clinical.chart import Answer, Medicine
-from cds_service.clinical.findings import Evidence, Finding, Judge
-from cds_service.clinical.functions.registry import Parameters, days_or_none, named
+from cds_service.clinical.findings import Case, Evidence, Finding, Judge
+from cds_service.clinical.functions.registry import Parameters, named
 from cds_service.clinical.observe import taken
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN
-from cds_service.clinical.spans import Span, days_of
-
-if TYPE_CHECKING:
-    from cds_service.clinical.findings import Case
+from cds_service.clinical.spans import Span, days_of, days_or_none
 
 
 @named

@@ -5,29 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 from cds_service.clinical import gate
 from cds_service.clinical.chart import Entry, Problem, Quantity, Site, State
-from cds_service.clinical.findings import Evidence, Finding, Judge, merged
+from cds_service.clinical.findings import Case, Evidence, Finding, Judge, merged
 from cds_service.clinical.functions.registry import NAMED, Compile, Parameters, named
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.spans import days_of
-from cds_service.clinical.words import fold
-
-if TYPE_CHECKING:
-    from cds_service.clinical.findings import Case
+from cds_service.clinical.words import fold, folded
 
 
 def _fixed(judge: Judge) -> Compile:
     return lambda finding, with_: judge
 
 
-NAMED["charted_twitching"] = _fixed(gate.charted_twitching)
-NAMED["ended_twitching"] = _fixed(gate.ended_twitching)
-NAMED["stale_twitching"] = _fixed(gate.stale_twitching)
-NAMED["days_since_onset"] = _fixed(gate.days_since_onset)
-NAMED["onset_stated"] = _fixed(gate.onset_stated)
+for _judge in (
+    gate.charted_twitching, gate.ended_twitching, gate.stale_twitching, gate.days_since_onset, gate.onset_stated
+):  # fmt: skip
+    NAMED[_judge.__name__] = _fixed(_judge)
 
 
 @named
@@ -134,7 +129,7 @@ def twitch_spreads(finding: str, with_: Parameters) -> Judge:
             by_entry.setdefault(entry.reference, (entry, set()))[1].add(site.region)
         dated = sorted(
             ((e, regions) for e, regions in by_entry.values() if e.when is not None),
-            key=lambda pair: (pair[0].when.last if pair[0].when else case.today, pair[0].reference),
+            key=lambda pair: (pair[0].last_day, pair[0].reference),
         )
         for (older, before), (newer, after) in combinations(dated, 2):
             if older.when and newer.when and (newer.when.last - older.when.last).days >= apart and before < after:
@@ -221,8 +216,8 @@ def signs_on_both_sides(finding: str, with_: Parameters) -> Judge:
 def problem_before_onset(finding: str, with_: Parameters) -> Judge:
     """A problem, coded or in words, began shortly before the stated onset of the twitching."""
     concepts = frozenset(with_.get("concepts", ()))
-    names = tuple(fold(name) for name in with_.get("names", ()))
-    unless = tuple(fold(name) for name in with_.get("not_named", ()))
+    names = folded(with_.get("names", ()))
+    unless = folded(with_.get("not_named", ()))
     at_most = days_of(with_["at_most_before"])
 
     def judge(case: Case) -> Finding:

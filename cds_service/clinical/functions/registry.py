@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cds_service.clinical.findings import Judge
-from cds_service.clinical.spans import days_of
 
 Parameters = Mapping[str, Any]
 Compile = Callable[[str, Parameters], Judge]
@@ -22,7 +21,3 @@ def named(function: Compile) -> Compile:
     """Register a function under its own name; the content refers to it by that name."""
     NAMED[function.__name__] = function
     return function
-
-
-def days_or_none(with_: Parameters, key: str) -> int | None:
-    return days_of(with_[key]) if key in with_ else None

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 from cds_service import units
 from cds_service.clinical.chart import Answer, Problem, Result
-from cds_service.clinical.findings import Evidence, Finding, Judge, merged
+from cds_service.clinical.findings import Case, Evidence, Finding, Judge, merged
 from cds_service.clinical.formula import compile_formula, named_in
-from cds_service.clinical.functions.registry import Parameters, days_or_none, named
+from cds_service.clinical.functions.registry import Parameters, named
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN
-from cds_service.clinical.spans import Span, days_of
-
-if TYPE_CHECKING:
-    from cds_service.clinical.findings import Case
+from cds_service.clinical.spans import Span, days_of, days_or_none
 
 
 def _grades(case: Case) -> Iterator[list[Result]]:
@@ -27,7 +23,7 @@ def _grades(case: Case) -> Iterator[list[Result]]:
             key = (result.muscle, frozenset((s.region, s.side) for s in result.sites))
             by_muscle.setdefault(key, []).append(result)
     for key in sorted(by_muscle, key=repr):
-        yield sorted(by_muscle[key], key=lambda r: (r.when.last if r.when else case.today, r.reference))
+        yield sorted(by_muscle[key], key=lambda r: (r.last_day, r.reference))
 
 
 @named
@@ -85,24 +81,22 @@ def examination(finding: str, with_: Parameters) -> Judge:
     parts = [compile_formula(part) for part in with_.get("parts", ())]
     unless = tuple(with_.get("unless", ()))
     apart = days_of(with_.get("apart_at_most", "14 days"))
-    counts_for = days_of(with_.get("counts_for", "90 days"))
-    if_weak = days_of(with_.get("if_weakness_reported", with_.get("counts_for", "90 days")))
-    no_onset = days_of(with_.get("if_onset_unknown", with_.get("counts_for", "90 days")))
+    usual = with_.get("counts_for", "90 days")
+    counts_for, if_weak, no_onset = (
+        days_of(with_.get(key, usual)) for key in ("counts_for", "if_weakness_reported", "if_onset_unknown")
+    )
     since = with_.get("weakness_since")
     whole = tuple(with_.get("whole", ()))
     examined = sorted({*whole, *named_in(list(with_.get("parts", ())))})
 
     def in_time(when: Span | None, case: Case) -> bool:
-        days = if_weak if case["weak_reported"].present else counts_for
-        if case.onset is None:
-            days = min(days, no_onset)
-        elif when is not None and when.first < case.onset.first:
+        if when is None or (case.onset is not None and when.first < case.onset.first):
             return False
-        if since is not None and when is not None:
-            began = _weakness_began(case, str(since))
-            if began is not None and when.first < began:
-                return False  # power was full before it was lost
-        return when is not None and when.within(days, case.today) is True
+        began = None if since is None else _weakness_began(case, str(since))
+        if began is not None and when.first < began:
+            return False  # power was full before it was lost
+        days = if_weak if case["weak_reported"].present else counts_for
+        return when.within(days if case.onset is not None else min(days, no_onset), case.today) is True
 
     def judge(case: Case) -> Finding:
         abnormal = [case[sign] for sign in unless if case[sign].present]
@@ -133,8 +127,7 @@ def explained_by_earlier(finding: str, with_: Parameters) -> Judge:
     def judge(case: Case) -> Finding:
         diagnosis = diagnosed(case)
         if not diagnosis.present:
-            known = "conditions" in case.chart.complete
-            return Finding(finding, ABSENT if known else UNKNOWN)
+            return Finding(finding, ABSENT if "conditions" in case.chart.complete else UNKNOWN)
         first = min((e.when for e in diagnosis.evidence if e.when), default=None)
         # Old examinations count here, although they are too old to show the sign today.
         seen = [

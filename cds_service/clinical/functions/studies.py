@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
 
 from cds_service.clinical.chart import Entry, Order, Procedure, Report, Visit
-from cds_service.clinical.findings import Evidence, Finding, Judge
+from cds_service.clinical.findings import Case, Evidence, Finding, Judge
 from cds_service.clinical.formula import compile_formula
-from cds_service.clinical.functions.registry import Parameters, days_or_none, named
+from cds_service.clinical.functions.registry import Parameters, named
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
-from cds_service.clinical.spans import Span, days_of
-from cds_service.clinical.words import fold
-
-if TYPE_CHECKING:
-    from cds_service.clinical.findings import Case
+from cds_service.clinical.spans import Span, days_of, days_or_none
+from cds_service.clinical.words import fold, folded
 
 
 def _studies(case: Case, concepts: frozenset[str], procedures: frozenset[str]) -> list[Entry]:
     reports: list[Entry] = [r for r in case.chart.about(Report, concepts) if r.final and r.when is not None]
     done: list[Entry] = [p for p in case.chart.about(Procedure, procedures) if p.when is not None]
-    return sorted(reports + done, key=lambda e: (e.when.last if e.when else case.today.min, e.reference), reverse=True)
+    return sorted(reports + done, key=lambda e: (e.last_day, e.reference), reverse=True)
 
 
 @named
@@ -28,7 +24,7 @@ def study_counts(finding: str, with_: Parameters) -> Judge:
     """A study that needs no repeat: late enough after onset, recent enough, and no new sign since."""
     concepts = frozenset(with_["study"])
     procedures = frozenset(with_.get("procedures", ()))
-    not_named = tuple(fold(words) for words in with_.get("not_named", ()))
+    not_named = folded(with_.get("not_named", ()))
     full, early = days_of(with_["for"]), days_of(with_["early_for"])
     early_before = days_of(with_["early_before"])
     void_by, progression = tuple(with_.get("void_by", ())), days_or_none(with_, "with_progression")
@@ -39,13 +35,10 @@ def study_counts(finding: str, with_: Parameters) -> Judge:
             for study in _studies(case, concepts, procedures)
             if not any(w in fold(study.title) for w in not_named)
         ]
-        if not studies:
-            known = "reports" in case.chart.complete
-            return Finding(finding, ABSENT if known else UNKNOWN)
-        study = studies[0]
+        study = studies[0] if studies else None
+        if study is None or study.when is None:
+            return Finding(finding, ABSENT if "reports" in case.chart.complete else UNKNOWN)
         when = study.when
-        if when is None:
-            return Finding(finding, UNKNOWN)
         days = full
         if case.onset is None or (when.last - case.onset.first).days < early_before:
             days = early
@@ -53,8 +46,7 @@ def study_counts(finding: str, with_: Parameters) -> Judge:
             days = min(days, progression)
         since = [name for name in void_by if _newly_charted(case[name], when)]
         counts = when.within(days, case.today) is True and not since
-        evidence = (Evidence.of(study),)
-        return Finding(finding, Presence.of(counts), evidence)
+        return Finding(finding, Presence.of(counts), (Evidence.of(study),))
 
     return judge
 
@@ -80,8 +72,7 @@ def imaged(finding: str, with_: Parameters) -> Judge:
                 continue
             if began is None or study.when.last >= began:
                 return Finding(finding, PRESENT, (Evidence.of(study),))
-        known = "reports" in case.chart.complete
-        return Finding(finding, ABSENT if known else UNKNOWN)
+        return Finding(finding, ABSENT if "reports" in case.chart.complete else UNKNOWN)
 
     return judge
 
@@ -96,7 +87,7 @@ def reviewed_after(finding: str, with_: Parameters) -> Judge:
     """After an abnormal report there was a specialist contact, a referral or a plan."""
     results = tuple(with_["results"])
     visits, orders = frozenset(with_.get("visits", ())), frozenset(with_.get("orders", ()))
-    names = tuple(fold(name) for name in with_.get("names", ()))
+    names = folded(with_.get("names", ()))
 
     def judge(case: Case) -> Finding:
         days = [case[name].newest for name in results if case[name].present]
@@ -116,8 +107,7 @@ def reviewed_after(finding: str, with_: Parameters) -> Judge:
         ]  # fmt: skip
         if contacts:
             return Finding(finding, PRESENT, tuple(Evidence.of(c) for c in contacts))
-        known = {"encounters", "orders"} <= case.chart.complete
-        return Finding(finding, ABSENT if known else UNKNOWN)
+        return Finding(finding, ABSENT if {"encounters", "orders"} <= case.chart.complete else UNKNOWN)
 
     return judge
 
