@@ -7,22 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
 from cds_service import units
 from cds_service.clinical.chart import USUAL_ROLES, Quantity, Result
-from cds_service.clinical.findings import Evidence, Finding
+from cds_service.clinical.findings import Case, Evidence, Finding
 from cds_service.clinical.formula import Formula, holds
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.words import fold
 
-if TYPE_CHECKING:
-    from cds_service.clinical.findings import Case
-
 CRITICAL_DAYS = 14
 NORMAL_BANDS = frozenset({"normal", "borderline_low", "borderline_high"})
-
-
 # Limits are written with two or three figures; conversion factors carry four.
 _ROUNDING = 0.001
 
@@ -35,6 +30,14 @@ class Limits:
     at_most: float | None = None
     above: float | None = None
     at_least: float | None = None
+
+    @property
+    def lower(self) -> float | None:
+        return self.at_most if self.below is None else self.below
+
+    @property
+    def upper(self) -> float | None:
+        return self.at_least if self.above is None else self.above
 
     def low(self, value: Quantity) -> bool:
         return bool(
@@ -77,9 +80,8 @@ class Analyte:
     besides: frozenset[str] = frozenset()
     roles: frozenset[str] = USUAL_ROLES
     doubtful_high_if: tuple[str, ...] = ()
-    by_code: Mapping[str, Mapping[str, units.Conversion]] = field(
-        default_factory=dict
-    )  # codes with factors of their own
+    # Codes with factors of their own.
+    by_code: Mapping[str, Mapping[str, units.Conversion]] = field(default_factory=dict)
     never_spares: bool = False  # a normal value is no reason not to measure again
 
     def read(self, result: Result) -> Quantity | None:
@@ -99,11 +101,8 @@ class Analyte:
         """A converted value that only rounding keeps from a limit is that limit: 1.7 mg/dL of magnesium is 0.70."""
         if conversion.factor == 1.0 or not math.isfinite(value):
             return value
-        for limits in (self.action, self.critical):
-            for limit in (limits.below, limits.at_most, limits.above, limits.at_least):
-                if limit is not None and abs(value - limit) <= abs(limit) * _ROUNDING:
-                    return limit
-        return value
+        limits = (limit for side in (self.action, self.critical) for limit in (side.lower, side.upper))
+        return next((x for x in limits if x is not None and abs(value - x) <= abs(x) * _ROUNDING), value)
 
     def shown(self, value: Quantity) -> str:
         """The value with its unit, and in the other unit system when there is one."""
@@ -150,25 +149,22 @@ def newest_value(analyte: Analyte, case: Case) -> LabValue | None:
 
 def _newest(analyte: Analyte, case: Case) -> LabValue | None:
     if analyte.compute == "adjusted_calcium":
-        return max(_adjusted_calciums(analyte, case), key=lambda v: _recency(v, case), default=None)
+        return max(_adjusted_calciums(analyte, case), key=_recency, default=None)
     if analyte.compute == "multiple_of_reported_limit":
-        return _multiple_of_limit(analyte, case)
-    return max(_of_the_newest_day(analyte, case), key=lambda v: _recency(v, case), default=None)
+        newest = max(values(analyte, case), key=_recency, default=None)
+        return None if newest is None else _as_multiple(newest)
+    return max(_of_the_newest_day(analyte, case), key=_recency, default=None)
 
 
 def _of_the_newest_day(analyte: Analyte, case: Case) -> Iterator[LabValue]:
     """Readable results of the last day that has one; older ones, which may be many, are not read."""
-    results = sorted(case.chart.about(Result, analyte.concepts), key=_last_day, reverse=True)
-    newest = None
+    results = sorted(case.chart.about(Result, analyte.concepts), key=lambda r: r.last_day, reverse=True)
+    newest = date.min
     for lab in _readable(results, analyte):
-        if newest is not None and _last_day(lab.result) < newest:
+        if lab.result.last_day < newest:
             return
-        newest = _last_day(lab.result)
+        newest = lab.result.last_day
         yield lab
-
-
-def _last_day(result: Result) -> date:
-    return result.when.last if result.when else date.min
 
 
 def values(analyte: Analyte, case: Case) -> Iterator[LabValue]:
@@ -202,12 +198,11 @@ def _own_range(analyte: Analyte, result: Result) -> tuple[float | None, float | 
     )
 
 
-def _recency(lab: LabValue, case: Case) -> tuple[object, ...]:
-    when = lab.result.when
+def _recency(lab: LabValue) -> tuple[Any, ...]:
     bands = ("critical_low", "critical_high", "low", "high")
     band_now = band(lab, child=False)
     severity = -bands.index(band_now) if band_now in bands else -len(bands)
-    return (when.last if when else case.today.min, lab.result.this_encounter, severity, lab.result.reference)
+    return (lab.result.last_day, lab.result.this_encounter, severity, lab.result.reference)
 
 
 def _adjusted_calciums(analyte: Analyte, case: Case) -> list[LabValue]:
@@ -246,11 +241,6 @@ def _adjust(
     return LabValue(analyte, value, replace(calcium.result, range_low=None, range_high=None, flags=frozenset()))
 
 
-def _multiple_of_limit(analyte: Analyte, case: Case) -> LabValue | None:
-    newest = max(values(analyte, case), key=lambda v: _recency(v, case), default=None)
-    return None if newest is None else _as_multiple(newest)
-
-
 def _as_multiple(lab: LabValue) -> LabValue | None:
     """A value as a multiple of the upper limit that its own laboratory reports."""
     if not lab.high:
@@ -262,7 +252,7 @@ def _as_multiple(lab: LabValue) -> LabValue | None:
 def every_value(analyte: Analyte, case: Case) -> list[LabValue]:
     """All values of an analyte, computed ones included."""
     if analyte.compute == "multiple_of_reported_limit":
-        return [found for lab in values(analyte, case) for found in [_as_multiple(lab)] if found is not None]
+        return [multiple for lab in values(analyte, case) if (multiple := _as_multiple(lab)) is not None]
     if analyte.compute == "adjusted_calcium":
         return _adjusted_calciums(analyte, case)
     return list(values(analyte, case))
@@ -292,31 +282,23 @@ def band(lab: LabValue, child: bool) -> str:
 
 
 def _by_laboratory(lab: LabValue) -> str:
-    flags = lab.result.flags
-    if "L" in flags or (lab.low is not None and lab.value.high < lab.low):
+    below, above = lab.value.beyond(lab.low, lab.high)
+    if below or "L" in lab.result.flags:
         return "low"
-    if "H" in flags or (lab.high is not None and lab.value.low > lab.high):
-        return "high"
-    return "normal"
+    return "high" if above or "H" in lab.result.flags else "normal"
 
 
 def _inside_own_range(lab: LabValue) -> bool:
     """The laboratory calls this value normal; a one-sided range speaks for its side only."""
-    below = lab.low is not None and lab.value.low >= lab.low
-    above = lab.high is not None and lab.value.high <= lab.high
     if lab.low is None or lab.high is None:
         return "N" in lab.result.flags
-    return below and above
+    return lab.low <= lab.value.low and lab.value.high <= lab.high
 
 
 def _borderline(lab: LabValue) -> str:
-    low = lab.low if lab.low is not None else lab.analyte.reference[0]
-    high = lab.high if lab.high is not None else lab.analyte.reference[1]
-    if low is not None and lab.value.high < low:
-        return "borderline_low"
-    if high is not None and lab.value.low > high:
-        return "borderline_high"
-    return "normal"
+    low, high = lab.analyte.reference
+    below, above = lab.value.beyond(low if lab.low is None else lab.low, high if lab.high is None else lab.high)
+    return "borderline_low" if below else "borderline_high" if above else "normal"
 
 
 def is_child(case: Case) -> bool:
@@ -330,7 +312,7 @@ def current_bands(case: Case) -> dict[str, tuple[LabValue, str]]:
     found = {}
     for analyte in case.knowledge.analytes.values():
         lab = None if analyte.any_of else newest_value(analyte, case)
-        if lab is not None and _current(lab, analyte, case):
+        if lab is not None and _is_current(lab.result, analyte, case):
             found[analyte.id] = (lab, band(lab, is_child(case)))
     return found
 
@@ -340,14 +322,13 @@ def uncompared_values(case: Case) -> tuple[Evidence, ...]:
     found = []
     for analyte in case.knowledge.analytes.values():
         for result in case.chart.about(Result, analyte.concepts):
-            recent = result.when is not None and result.when.within(max(analyte.look_back, CRITICAL_DAYS), case.today)
-            if recent and result.final and result.value is not None and analyte.read(result) is None:
+            if result.final and result.value and _is_current(result, analyte, case) and analyte.read(result) is None:
                 found.append(Evidence(result.reference, analyte.name, result.when, result.value.as_reported))
     return tuple(dict.fromkeys(found))
 
 
-def _current(lab: LabValue, analyte: Analyte, case: Case) -> bool:
-    when = lab.result.when
+def _is_current(result: Result, analyte: Analyte, case: Case) -> bool:
+    when = result.when
     return when is not None and when.within(max(analyte.look_back, CRITICAL_DAYS), case.today) is True
 
 
@@ -356,7 +337,7 @@ def value_judge(analyte: Analyte) -> Callable[[Case], Finding]:
 
     def judge(case: Case) -> Finding:
         lab = newest_value(analyte, case)
-        if lab is None or not _current(lab, analyte, case):
+        if lab is None or not _is_current(lab.result, analyte, case):
             return Finding(analyte.id, UNKNOWN, against=(lab.evidence,) if lab else ())
         return Finding(analyte.id, PRESENT, (lab.evidence,), value=lab.value)
 
@@ -446,7 +427,4 @@ def _overtaken(lab: LabValue, case: Case) -> bool:
         newest = case[finding].newest if case[finding].present else None
         if newest is not None and newest.first > drawn.last:
             return True
-    return any(
-        since is not None and since.first > drawn.last
-        for since in case.knowledge.medicine_changes(case, lab.analyte.id)
-    )
+    return any(since.first > drawn.last for since in case.knowledge.medicine_changes(case, lab.analyte.id))

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from cds_service.clinical.analytes import LabValue, may_lie_beyond
 from cds_service.clinical.chart import Order
-from cds_service.clinical.findings import Evidence
+from cds_service.clinical.findings import Case, Evidence
 from cds_service.clinical.knowledge import CardDefinition, CardOrder, CardSuggestion, Investigation, OrderItem
-
-if TYPE_CHECKING:
-    from cds_service.clinical.findings import Case
 
 PRIORITIES = ("routine", "urgent", "asap", "stat")
 SUGGESTIONS_PER_CARD = 3
 STAT_DAYS = 1  # in an emergency only a result of today or yesterday spares a test
 RESULT_LATE_AFTER = {"laboratory": 7, "study": 30, "imaging": 30}  # days
-_GONE = frozenset({"revoked"})
 
 ASKED_BY_NAME = "what is missing is asked for by name on this card"
 
@@ -179,7 +174,7 @@ def _orders_of(investigation: Investigation, case: Case) -> list[Order]:
         for order in case.chart.all(Order)
         if any(m.concept in codes for m in order.codes) or order.title.lower() in texts
     ]
-    return sorted(found, key=lambda o: (o.when.last if o.when else case.today.min, o.reference), reverse=True)
+    return sorted(found, key=lambda o: (o.last_day, o.reference), reverse=True)
 
 
 def _still_missing(
@@ -226,9 +221,9 @@ def _is_normal(lab: LabValue, band: str) -> bool:
     if lab.low is not None or lab.high is not None or lab.result.flags & {"L", "H"}:
         return band == "normal"  # the laboratory itself has called it abnormal
     if band == "borderline_low":
-        return action.below is not None or action.at_most is not None
+        return action.lower is not None
     if band == "borderline_high":
-        return action.above is not None or action.at_least is not None
+        return action.upper is not None
     return band == "normal"
 
 
@@ -310,7 +305,7 @@ def _notes(suggestions: Iterable[PlannedSuggestion], case: Case) -> list[str]:
             when = order.when
             if order.status == "on-hold":
                 notes.append(f"{row.title}: an order of {when} is on hold.")
-            elif order.status in _GONE:
+            elif order.status == "revoked":
                 notes.append(f"{row.title}: the order of {when} was cancelled. Is the reason still valid?")
             elif order.status == "completed" and row.kind in RESULT_LATE_AFTER:
                 notes.append(

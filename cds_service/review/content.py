@@ -60,15 +60,11 @@ def dictionary(knowledge: Knowledge) -> dict[str, Any]:
                 "unit": a.unit,
                 "decimals": a.decimals,
                 "reference": list(a.reference),
-                "low": _first(a.action.below, a.action.at_most),
-                "high": _first(a.action.above, a.action.at_least),
-                "critical_low": _first(a.critical.below, a.critical.at_most),
-                "critical_high": _first(a.critical.above, a.critical.at_least),
+                "low": a.action.lower,
+                "high": a.action.upper,
+                "critical_low": a.critical.lower,
+                "critical_high": a.critical.upper,
             }
             for a in knowledge.analytes.values()
         },
     }
-
-
-def _first(*limits: float | None) -> float | None:
-    return next((limit for limit in limits if limit is not None), None)

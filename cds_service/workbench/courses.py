@@ -35,7 +35,6 @@ def _course(analyte: Analyte, found: list[LabValue], case: Case) -> Json:
     low = newest.low if newest.low is not None else analyte.reference[0]
     high = newest.high if newest.high is not None else analyte.reference[1]
     child = is_child(case)
-    critical = analyte.critical
     return {
         "id": analyte.id,
         "name": analyte.name,
@@ -44,14 +43,9 @@ def _course(analyte: Analyte, found: list[LabValue], case: Case) -> Json:
         "otherUnit": _other_unit(analyte),
         "reference": [low, high],
         # Adult limits say nothing about a child.
-        "critical": [None, None] if child else [_first(critical.below, critical.at_most),
-                                                _first(critical.above, critical.at_least)],
+        "critical": [None, None] if child else [analyte.critical.lower, analyte.critical.upper],
         "points": [_point(lab, child) for lab in found],
-    }  # fmt: skip
-
-
-def _first(*limits: float | None) -> float | None:
-    return next((limit for limit in limits if limit is not None), None)
+    }
 
 
 def _other_unit(analyte: Analyte) -> Json | None:
