@@ -138,15 +138,12 @@ def reason(
     triggered = _triggered(case.listen(silence(knowledge, questions)))
     rules = _rules(triggered, case)
     fired, held = _sift(triggered, rules, case, policy)
-    shown = _rank(fired, case)
-    shown, held_later, plans = _without_pending(shown, fired, case)
-    held.update(held_later)
+    shown, plans = _rank(fired, held, case)
     facts = _facts(shown, fired, case)
-    shown, held_later, plans = _without_dismissed(shown, plans, dismissed, facts)
-    held.update(held_later)
-    ladder = tuple(_rung(card, triggered[card.id], fired, held, shown) for card in knowledge.cards.values())
+    shown, plans = _without_dismissed(shown, plans, dismissed, facts, held)
+    ladder = tuple(_rung(card, triggered[card.id], held, shown) for card in knowledge.cards.values())
     if not shown:
-        return Assessment(case, ladder, (), _silence(held, case), rules)
+        return Assessment(case, ladder, (), _silence(held), rules)
     on_show = {i for card in shown for i in card.ids}
     hidden = [c for c, (presence, _) in triggered.items() if presence is PRESENT and c not in on_show]
     cards = _write(shown, plans, facts, hidden, case)
@@ -160,8 +157,7 @@ def leading_tier(chart: Chart, today: date, knowledge: Knowledge, policy: Policy
     if not case["twitch_current"].present:
         return ""
     triggered = _triggered(case.listen(silence(knowledge, questions)))
-    fired, _ = _sift(triggered, _rules(triggered, case), case, policy)
-    shown, _, _ = _without_pending(_rank(fired, case), fired, case)
+    shown, _ = _rank(*_sift(triggered, _rules(triggered, case), case, policy), case)
     return knowledge.cards[shown[0].ids[0]].tier if shown else ""
 
 
@@ -173,16 +169,16 @@ def _closed(case: Case) -> str:
 
 def questions(knowledge: Knowledge) -> dict[str, Callable[[Case], Any]]:
     """What is asked of every chart beside its findings: each trigger, and the weighing of each hypothesis."""
-    return {**_triggers(knowledge), **weighings(knowledge)}
+    triggers = {_question(card): partial(trigger, card) for card in knowledge.cards.values()}
+    return {**triggers, **weighings(knowledge)}
 
 
-def _triggers(knowledge: Knowledge) -> dict[str, Callable[[Case], tuple[Presence, str]]]:
-    return {f"trigger {card.id}": partial(trigger, card) for card in knowledge.cards.values()}
+def _question(card: CardDefinition) -> str:
+    return f"trigger {card.id}"
 
 
 def _triggered(case: Case) -> Triggered:
-    asked = zip(case.knowledge.cards, _triggers(case.knowledge).items(), strict=True)
-    return {card: case.answer(question, ask) for card, (question, ask) in asked}
+    return {i: case.answer(_question(card), partial(trigger, card)) for i, card in case.knowledge.cards.items()}
 
 
 def trigger(card: CardDefinition, case: Case) -> tuple[Presence, str]:
@@ -229,7 +225,7 @@ def _sift(
     return _fresh(fired, held, case, policy), held
 
 
-def _is_fresh(fired: Mapping[str, str], case: Case) -> bool:
+def _is_fresh(fired: Iterable[str], case: Case) -> bool:
     """A fresh twitch with no card but the short one."""
     rule = case.knowledge.short_card
     return rule is not None and rule.when(case).present and not set(fired) & (rule.lets_through - SHORT_CARDS)
@@ -249,30 +245,22 @@ def _fresh(fired: dict[str, str], held: dict[str, str], case: Case, policy: Poli
     return {card: level for card, level in fired.items() if card not in held}
 
 
-def _rank(fired: Mapping[str, str], case: Case) -> tuple[Shown, ...]:
+def _rank(fired: dict[str, str], held: dict[str, str], case: Case) -> tuple[tuple[Shown, ...], dict[str, Plan]]:
+    """The cards to show, with their plans. One whose every test is already ordered is held back, and so on again."""
     now = Circumstances(
         drug_explains_lab=case["drug_explains_lab"].present,
         core_bloods_for_a_cause=case["context_any"].present,
         hyperexcitability_outranks_face=case["generalised_myokymia"].present,
     )
-    return ranking.rank(fired, now)
-
-
-def _without_pending(
-    shown: tuple[Shown, ...], fired: dict[str, str], case: Case
-) -> tuple[tuple[Shown, ...], dict[str, str], dict[str, Plan]]:
-    """Drop cards whose every test is already ordered, and rank again without them."""
-    held: dict[str, str] = {}
     while True:
+        shown = ranking.rank(fired, now)
         plans = {card.name: plan([case.knowledge.cards[i] for i in card.ids], case) for card in shown}
         idle = [card for card in shown if _nothing_left(card, plans[card.name], case)]
         if not idle:
-            return shown, held, plans
-        for card in idle:
-            for card_id in card.ids:
-                held[card_id] = "N8: every test it would suggest is already ordered"
-                fired.pop(card_id)
-        shown = _rank(fired, case)
+            return shown, plans
+        for card_id in (card_id for card in idle for card_id in card.ids):
+            held[card_id] = "N8: every test it would suggest is already ordered"
+            del fired[card_id]
 
 
 def _facts(shown: tuple[Shown, ...], fired: Mapping[str, str], case: Case) -> dict[str, str]:
@@ -284,14 +272,19 @@ def _facts(shown: tuple[Shown, ...], fired: Mapping[str, str], case: Case) -> di
 
 
 def _without_dismissed(
-    shown: tuple[Shown, ...], plans: Mapping[str, Plan], dismissed: Dismissed, facts: Mapping[str, str]
-) -> tuple[tuple[Shown, ...], dict[str, str], dict[str, Plan]]:
+    shown: tuple[Shown, ...],
+    plans: Mapping[str, Plan],
+    dismissed: Dismissed,
+    facts: Mapping[str, str],
+    held: dict[str, str],
+) -> tuple[tuple[Shown, ...], dict[str, Plan]]:
     """Drop cards that the user has dismissed for the same facts. No lower card takes their place."""
     gone = dismissed(facts) if shown else ()
-    withheld = (card_id for card in shown if card.name in gone for card_id in card.ids)
-    held = dict.fromkeys(withheld, "N7: dismissed lately for the same facts")
-    kept = tuple(card for card in shown if not held.keys() & set(card.ids))
-    return kept, held, across_cards({card.name: plans[card.name] for card in kept})
+    for card in shown:
+        if card.name in gone:
+            held.update(dict.fromkeys(card.ids, "N7: dismissed lately for the same facts"))
+    kept = tuple(card for card in shown if card.name not in gone)
+    return kept, across_cards({card.name: plans[card.name] for card in kept})
 
 
 def _nothing_left(card: Shown, planned: Plan, case: Case) -> bool:
@@ -313,7 +306,6 @@ def open_asks(definitions: Iterable[CardDefinition], case: Case) -> Iterator[str
 def _rung(
     card: CardDefinition,
     triggered: tuple[Presence, str],
-    fired: Mapping[str, str],
     held: Mapping[str, str],
     shown: tuple[Shown, ...],
 ) -> Rung:
@@ -330,7 +322,7 @@ def _rung(
     return Rung(card, presence, indicator, f"held back: {lead} comes first" if lead else "held back")
 
 
-def _silence(held: Mapping[str, str], case: Case) -> str:
+def _silence(held: Mapping[str, str]) -> str:
     return "; ".join(sorted(set(held.values()))) or "Nothing in the chart calls for advice now."
 
 
@@ -344,7 +336,7 @@ def _write(
     cards = []
     for position, one in enumerate(shown):
         definitions = tuple(case.knowledge.cards[i] for i in one.ids)
-        short = set(one.ids) <= SHORT_CARDS and _is_fresh(dict.fromkeys(one.ids, ""), case)
+        short = set(one.ids) <= SHORT_CARDS and _is_fresh(one.ids, case)
         planned = Plan() if short else plans[one.name]
         causes = _causes(definitions, hidden if position == 0 else [], case)
         cautions = tuple(

@@ -200,35 +200,22 @@ def settle(
     present, absent = list(present), list(absent)
     if not present and not absent:  # as nearly every finding of nearly every chart
         return Finding(finding, UNKNOWN)
-    shown, aged = _sort_out(present, lambda s: _shows(s, window, case))
-    denied, _ = _sort_out(absent, lambda s: _denies(s, window, case))
-    every_denial = _evidence(absent)
+    shown: list[Statement] = []
+    aged: list[Statement] = []
+    for statement in present:
+        (shown if _shows(statement, window, case) else aged).append(statement)
+    denied = [statement for statement in absent if _denies(statement, window, case)]
     if shown and denied and _cancelled(shown, denied, window):
         aged, shown = aged + shown, []
-    if shown:
-        newest_first = sorted(shown, key=_recency, reverse=True)
-        return Finding(
-            finding,
-            PRESENT,
-            _evidence(newest_first),
-            _evidence(aged),
-            every_denial,
-            sites=tuple(dict.fromkeys(site for s in newest_first for site in s.sites)),
-        )
-    if denied:
-        newest_first = sorted(denied, key=_recency, reverse=True)
-        return Finding(finding, ABSENT, _evidence(newest_first), _evidence(aged), every_denial)
-    return Finding(finding, UNKNOWN, (), _evidence(aged), every_denial)
-
-
-def _sort_out(
-    statements: Iterable[Statement], counts: Callable[[Statement], bool]
-) -> tuple[list[Statement], list[Statement]]:
-    kept: list[Statement] = []
-    dropped: list[Statement] = []
-    for statement in statements:
-        (kept if counts(statement) else dropped).append(statement)
-    return kept, dropped
+    newest_first = sorted(shown or denied, key=_recency, reverse=True)
+    return Finding(
+        finding,
+        PRESENT if shown else ABSENT if denied else UNKNOWN,
+        _evidence(newest_first),
+        _evidence(aged),
+        _evidence(absent),
+        sites=tuple(dict.fromkeys(site for s in newest_first for site in s.sites)) if shown else (),
+    )
 
 
 def _shows(statement: Statement, window: Window, case: Case) -> bool:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from cds_service.clinical import presence as logic
 from cds_service.clinical.chart import Quantity
-from cds_service.clinical.findings import Evidence, Finding, merged
+from cds_service.clinical.findings import Case, Evidence, Finding, merged
 from cds_service.clinical.observe import HEADS, compile_observer
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.spans import days_of
 from cds_service.units import split
 
-if TYPE_CHECKING:
-    from cds_service.clinical.findings import Case
-
-Formula = Callable[["Case"], Finding]
+Formula = Callable[[Case], Finding]
 Spec = str | Mapping[str, Any]
 
 WORDS = ("all", "any", "at_least", "absent", "not_present", "below", "above", "between", "within", "of_codes")
@@ -71,26 +69,19 @@ def _all(specs: Sequence[Spec]) -> Formula:
     return judge
 
 
-def _any(specs: Sequence[Spec]) -> Formula:
+def _any(specs: Sequence[Spec], verdict_of: Callable[[Iterable[Presence]], Presence] = logic.any_of) -> Formula:
     parts = [compile_formula(spec) for spec in specs]
 
     def judge(case: Case) -> Finding:
         found = [part(case) for part in parts]
-        verdict = logic.any_of(f.presence for f in found)
+        verdict = verdict_of(f.presence for f in found)
         return merged("", verdict, [f for f in found if f.presence is verdict])
 
     return judge
 
 
 def _at_least(spec: Mapping[str, Any]) -> Formula:
-    count, parts = int(spec["n"]), [compile_formula(part) for part in spec["of"]]
-
-    def judge(case: Case) -> Finding:
-        found = [part(case) for part in parts]
-        verdict = logic.at_least(count, (f.presence for f in found))
-        return merged("", verdict, [f for f in found if f.presence is verdict])
-
-    return judge
+    return _any(spec["of"], partial(logic.at_least, int(spec["n"])))
 
 
 def _absent(spec: Spec) -> Formula:
