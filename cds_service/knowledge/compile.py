@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cds_service import units
 from cds_service.clinical.analytes import Analyte, Limits, side_judge, valid_judge, value_judge
-from cds_service.clinical.chart import USUAL_ROLES
+from cds_service.clinical.chart import USUAL_ROLES, Problem, State
 from cds_service.clinical.findings import (
+    Case,
     Evidence,
     Finding,
     FindingDefinition,
@@ -43,11 +44,8 @@ from cds_service.clinical.knowledge import (
 )
 from cds_service.clinical.observe import code_of, compile_observer
 from cds_service.clinical.presence import UNKNOWN
-from cds_service.clinical.spans import days_of
-from cds_service.clinical.words import Blocking, Phrase, fold, tokens
-
-if TYPE_CHECKING:
-    from cds_service.clinical.findings import Case
+from cds_service.clinical.spans import days_of, days_or_none
+from cds_service.clinical.words import Blocking, Phrase, fold, folded, tokens
 
 Spec = Mapping[str, Any]
 
@@ -110,7 +108,7 @@ def _observed(spec: Spec) -> Judge:
 def _window(spec: Spec) -> Window:
     before = spec.get("before_onset", "90 days" if spec["kind"] in ("symptom", "exam") else "any")
     return Window(
-        present=days_of(spec["present_for"]) if "present_for" in spec else None,
+        present=days_or_none(spec, "present_for"),
         absent=days_of(spec.get("absent_for", "90 days")),
         acute=flag(spec.get("acute")),
         lasting=flag(spec.get("lasting")),
@@ -142,21 +140,16 @@ def _from_judge(judge: Judge) -> Observer:
 
 def _heard(name: str, case: Case) -> Iterable[tuple[Statement, bool]]:
     for entry, heard in case.heard.get(name, ()):
-        if heard.says is None or _no_longer(entry):
+        if heard.says is None or (isinstance(entry, Problem) and entry.state is not State.CURRENT):
             continue
         statement = Statement(
             Evidence.of(entry, f"“{heard.phrase}”"),
             entry.when,
-            standing=getattr(entry, "state", None) is not None,
+            standing=isinstance(entry, Problem),
             this_encounter=bool(getattr(entry, "this_encounter", False)),
             sites=entry.sites,
         )
         yield statement, heard.says
-
-
-def _no_longer(entry: Any) -> bool:
-    state = getattr(entry, "state", None)
-    return state is not None and state.value != "current"
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -201,7 +194,7 @@ def gate(spec: Spec) -> Gate:
     blocked = "|".join(re.escape(fold(phrase)) for phrase in spec["blocked"])
     return Gate(
         concepts=frozenset(spec["concepts"]),
-        words=tuple(fold(word) for word in (*spec["stems"], *spec["moving"])),
+        words=folded((*spec["stems"], *spec["moving"])),
         stems=re.compile(r"\b(?:" + "|".join(re.escape(fold(stem)) for stem in spec["stems"]) + ")"),
         moving=re.compile(rf"{word}{near}{place}|\b{place}{near}{word}"),
         blocked=re.compile(rf"\b(?:{blocked})\b"),
@@ -243,7 +236,7 @@ def analyte(row: Spec) -> Analyte:
         roles=USUAL_ROLES | frozenset(row.get("roles", ())),
         by_code={code_of(code)[1]: _conversions(f) for code, f in row.get("units_by_code", {}).items()},
         never_spares=flag(row.get("never_suppresses")),
-        doubtful_high_if=tuple(fold(word) for word in row.get("doubtful_high_if", ())),
+        doubtful_high_if=folded(row.get("doubtful_high_if", ())),
     )
 
 
@@ -293,7 +286,7 @@ def drug_class(row: Spec) -> DrugClass:
         chronic=flag(row["chronic"]),
         affects=frozenset(row["affects"]),
         source=row["why"][0]["source"],
-        unless=tuple(fold(word) for word in row["unless"]),
+        unless=folded(row["unless"]),
         daily_dose=units.split(row["daily_dose_at_least"])[0] if "daily_dose_at_least" in row else None,
     )
 
@@ -308,12 +301,10 @@ def term(spec: Any) -> Term:
 
 
 def hypothesis(row: Spec) -> Hypothesis:
-    urgency = row["urgency"]
-    letters = [(None, urgency)] if isinstance(urgency, str) else [(optional(u.get("when")), u["is"]) for u in urgency]
     return Hypothesis(
         id=row["id"],
         name=row["name"],
-        urgency=tuple(letters),
+        urgency=_levels(row["urgency"]),
         supports=tuple(term(t) for t in row["for"]),
         opposes=tuple(term(t) for t in row["against"]),
         needs=optional(row.get("needs")),
@@ -321,6 +312,11 @@ def hypothesis(row: Spec) -> Hypothesis:
         decided_by=tuple(row["decided_by"]),
         also_named=tuple((compile_formula(n["when"]), n["name"]) for n in row["also_named"]),
     )
+
+
+def _levels(spec: Any) -> tuple[tuple[Formula | None, str], ...]:
+    """A word that always holds, or words that hold under a condition each."""
+    return ((None, spec),) if isinstance(spec, str) else tuple((optional(s.get("when")), s["is"]) for s in spec)
 
 
 def investigation(spec: Spec) -> Investigation:
@@ -349,20 +345,18 @@ def sentence(spec: Spec) -> Sentence:
 
 def card(spec: Spec) -> CardDefinition:
     indicator = spec["indicator"]
-    levels = (
-        [(None, indicator)] if isinstance(indicator, str) else [(optional(i.get("when")), i["is"]) for i in indicator]
-    )
+    conditions = [spec["when"], *(i["when"] for i in indicator if isinstance(i, Mapping) and i.get("when"))]
     return CardDefinition(
         id=spec["id"],
         title=spec["title"],
         tier=spec["tier"],
         when=compile_formula(spec["when"]),
-        indicator=tuple(levels),
+        indicator=_levels(indicator),
         summary=tuple(sentence(s) for s in spec["summary"]),
         suppressed_when=tuple(reason(r) for r in spec["suppressed_when"]),
         hypotheses=tuple(spec["hypotheses"]),
         names=tuple(spec["names"]),
-        triggers=tuple(sorted(set(named_in(spec["when"])) | _named_in_levels(indicator))),
+        triggers=tuple(sorted(named_in(conditions))),
         found=tuple(term(t) for t in spec["found"]),
         against=tuple(term(t) for t in spec["against"]),
         asks=tuple(Asked(a["ask"], optional(a.get("when"))) for a in spec["asks"]),
@@ -373,11 +367,6 @@ def card(spec: Spec) -> CardDefinition:
         sources=tuple(spec["sources"]),
         number=int(spec["id"][2:]),
     )
-
-
-def _named_in_levels(indicator: Any) -> set[str]:
-    levels = [] if isinstance(indicator, str) else indicator
-    return {name for level in levels if level.get("when") for name in named_in(level["when"])}
 
 
 def _suggestion(spec: Spec) -> CardSuggestion:
@@ -397,29 +386,15 @@ def caution(row: Spec) -> Caution:
 
 
 def no_card_rule(row: Spec) -> NoCardRule:
-    return NoCardRule(
-        row["id"],
-        row["title"],
-        compile_formula(row["when"]),
-        frozenset(row["lets_through"]),
-        row.get("applies") == "alone",
-    )
+    alone = row.get("applies") == "alone"
+    return NoCardRule(row["id"], row["title"], compile_formula(row["when"]), frozenset(row["lets_through"]), alone)
 
 
 def recheck(row: Spec) -> Recheck:
     interval = row["recheck_in"]
     after, until = (None, None) if interval == "none" else (days_of(interval["after"]), days_of(interval["until"]))
-    ends = days_of(row["ends_after"]) if "ends_after" in row else None
-    then = row.get("then")
-    return Recheck(
-        row["id"],
-        compile_formula(row["when"]),
-        after,
-        until,
-        row["sentence"],
-        ends,
-        days_of(then["after"]) if then else None,
-    )
+    ends, then = days_or_none(row, "ends_after"), days_or_none(row.get("then", {}), "after")
+    return Recheck(row["id"], compile_formula(row["when"]), after, until, row["sentence"], ends, then)
 
 
 def reference(row: Spec) -> Reference:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cds_service import units
-from cds_service.clinical.formula import named_in
+from cds_service.clinical.formula import is_observer, named_in
 from cds_service.clinical.observe import HEADS
 from cds_service.errors import Fault
 from cds_service.knowledge.content import Content
@@ -76,6 +76,12 @@ def _unknown(where: str, named: Iterable[str], known: set[str], kind: str) -> It
         yield Fault(where, f"names the {kind} '{name}', which does not exist", f"correct the name or add the {kind}")
 
 
+def _rules_and_claims(where: str, spec: Any, known: set[str], references: set[str]) -> Iterator[Fault]:
+    for formula in formulas(spec):
+        yield from _unknown(where, named_in(formula), known, "finding")
+    yield from _unknown(where, (claim["source"] for claim in spec.get("why", ())), references, "reference")
+
+
 def formulas(node: Any) -> Iterator[Any]:
     """Every formula below a content node."""
     if isinstance(node, Mapping):
@@ -99,7 +105,7 @@ def depends_on(spec: Mapping[str, Any]) -> set[str]:
     if "when" in spec:
         names |= named_in(spec["when"])
     for item in (*spec.get("present_when", ()), *spec.get("absent_when", ())):
-        if isinstance(item, Mapping) and ("compute" in item or any(head in item for head in HEADS)):
+        if isinstance(item, Mapping) and ("compute" in item or is_observer(item)):
             names |= _parameters(item.get("with") or {})
         else:
             names |= named_in(item)
@@ -185,22 +191,14 @@ def _tables(content: Content, known: set[str], references: set[str]) -> Iterator
     for table, rows in content.tables.items():
         for row in rows:
             where = f"{table} {row['id']}"
-            rules = list(formulas(row))
-            if isinstance(row.get("urgency"), list):
-                rules += [u["when"] for u in row["urgency"] if "when" in u]
-            for formula in rules:
-                yield from _unknown(where, named_in(formula), known, "finding")
-            for claim in row.get("why", ()):
-                yield from _unknown(where, [claim["source"]], references, "reference")
+            yield from _rules_and_claims(where, row, known, references)
             yield from _unknown(
                 where, [*row.get("decided_by", ()), *row.get("about", ()), *row.get("check", ())], labels, "order"
             )
             if table == "no-card-rules.yaml":
                 yield from _unknown(where, row["lets_through"], set(content.cards), "card")
     for row in content.analytes:
-        for formula in formulas(row):
-            yield from _unknown(f"analytes.yaml {row['id']}", named_in(formula), known, "finding")
-        yield from _unknown(f"analytes.yaml {row['id']}", (c["source"] for c in row["why"]), references, "reference")
+        yield from _rules_and_claims(f"analytes.yaml {row['id']}", row, known, references)
 
 
 def _cards(content: Content, known: set[str], references: set[str], values: set[str]) -> Iterator[Fault]:
@@ -208,8 +206,7 @@ def _cards(content: Content, known: set[str], references: set[str], values: set[
     reasons = {row["id"] for row in content.plain["about.yaml"]["override_reasons"]}
     for name, spec in content.cards.items():
         where = _where(content, name)
-        for formula in formulas(spec):
-            yield from _unknown(where, named_in(formula), known, "finding")
+        yield from _rules_and_claims(where, spec, known, references)
         yield from _unknown(where, [*spec["names"], *named_in(spec["found"])], known, "finding")
         yield from _unknown(where, [a["ask"] for a in spec["asks"]], known, "finding")
         yield from _unknown(where, spec["results"], values, "analyte")
@@ -232,9 +229,7 @@ def _investigations(content: Content, known: set[str], references: set[str], val
     concepts = set(content.codes.concepts)
     for name, spec in content.investigations.items():
         where = _where(content, name)
-        for formula in formulas(spec):
-            yield from _unknown(where, named_in(formula), known, "finding")
-        yield from _unknown(where, (c["source"] for c in spec["why"]), references, "reference")
+        yield from _rules_and_claims(where, spec, known, references)
         for item in spec["orders"]:
             yield from _unknown(where, [item["code"]] if item["code"] else [], concepts, "concept")
             yield from _unknown(where, item["analytes"], values, "analyte")

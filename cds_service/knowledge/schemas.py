@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, pre_load, validate, validates_schema
 
-from cds_service.clinical.formula import WORDS
+from cds_service.clinical.formula import WORDS, is_observer
 from cds_service.clinical.functions import NAMED
 from cds_service.clinical.observe import HEADS
+from cds_service.clinical.ranking import TIERS
 from cds_service.clinical.spans import days_of
+from cds_service.clinical.workup import PRIORITIES
 from cds_service.units import split
 
 KINDS = ("symptom", "exam", "context", "exposure", "laboratory", "study", "time", "composite")
-TIERS = ("T0", "T1", "T2", "T3", "T4", "T5", "T6", "T7", "overlay")
 REFERENCE_KINDS = (
     "design choice", "textbook knowledge", "specification", "regulation", "guidance", "guideline", "review", "textbook",
     "publication", "article", "association",
 )  # fmt: skip
 STATUSES = ("draft", "in-review", "approved", "retired")
-PRIORITIES = ("routine", "urgent", "asap", "stat")
 _NUMBER, _TAG = r"(?:0|[1-9]\d*)", r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
 SEMANTIC = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-{_TAG})?(?:\+{_TAG})?\Z")  # https://semver.org
 
@@ -59,18 +59,17 @@ class Strict(Schema):
     error_messages = {"unknown": "is not a field of this kind of file; see docs/content.md"}  # noqa: RUF012
 
 
-def duration(text: Any) -> None:
-    try:
-        days_of(text)
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
+def _read_by(read: Callable[[str], Any]) -> Callable[[Any], None]:
+    def check(text: Any) -> None:
+        try:
+            read(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+    return check
 
 
-def quantity(text: Any) -> None:
-    try:
-        split(text)
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
+duration, quantity = _read_by(days_of), _read_by(split)
 
 
 class Formula(fields.Field[Any]):
@@ -151,7 +150,7 @@ class Observer(fields.Field[Any]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, Mapping) and "compute" in value:
             check_compute(value["compute"])
-        elif isinstance(value, Mapping) and any(head in value for head in HEADS):
+        elif is_observer(value):
             check_observer(value)
         else:
             check_formula(value)
@@ -326,7 +325,7 @@ class CardSuggestion(Strict):
 class Card(Reviewed):
     id = fields.String(required=True, validate=validate.Regexp(r"TW\d\d$", error="write the card's id like TW07"))
     title = fields.String(required=True)
-    tier = fields.String(required=True, validate=validate.OneOf(TIERS))
+    tier = fields.String(required=True, validate=validate.OneOf((*TIERS, "overlay")))
     when = Formula(required=True)
     suppressed_when = fields.List(fields.Nested(Because), load_default=list)
     indicator = fields.Raw(required=True)
@@ -493,8 +492,8 @@ class Analytes(Reviewed):
     why = fields.List(fields.Nested(Claim), required=True)
 
 
-def _lists(**kwargs: Any) -> fields.Dict:
-    return fields.Dict(keys=fields.String(), values=fields.List(fields.String()), required=True, **kwargs)
+def _lists() -> fields.Dict:
+    return fields.Dict(keys=fields.String(), values=fields.List(fields.String()), required=True)
 
 
 def _phrases() -> fields.List[str]:
