@@ -90,9 +90,16 @@ def general(value: float, unit: str, wanted: str) -> float | None:
     return None if found is None else round(value * found[0] + found[1], _FIGURES)
 
 
+_MOST_DECIMALS = 4
+
+
 def rounded(value: float, decimals: int) -> str:
-    """A value for display, without trailing noise."""
-    return f"{value:.{decimals}f}" if math.isfinite(value) else ""
+    """A value for display, without trailing noise; with more decimals where these would be a tenth off."""
+    if not math.isfinite(value):
+        return ""
+    while decimals < _MOST_DECIMALS and value and abs(round(value, decimals) - value) > abs(value) / 10:
+        decimals += 1
+    return f"{value:.{decimals}f}"
 
 
 # UCUM codes that nobody writes so.

@@ -83,9 +83,11 @@ class Analyte:
     # Codes with factors of their own.
     by_code: Mapping[str, Mapping[str, units.Conversion]] = field(default_factory=dict)
     never_spares: bool = False  # a normal value is no reason not to measure again
+    settled_when: Formula | None = None  # an abnormal value that counts is not measured again while this holds
+    possible: tuple[float, float] = (0.0, math.inf)  # what nobody alive has is a slip of the pen or the unit
 
     def read(self, result: Result) -> Quantity | None:
-        """The value in the canonical unit, or None: a missing or unknown unit is never guessed."""
+        """The value in the canonical unit, or None: a missing or unknown unit is never guessed, nor a slip mended."""
         value = result.value
         if value is None:
             return None
@@ -95,6 +97,8 @@ class Analyte:
         if conversion is None:
             return None
         low, high = (self._snapped(conversion.apply(end), conversion) for end in (value.low, value.high))
+        if high < self.possible[0] or low > self.possible[1]:
+            return None
         return Quantity(low, high, self.unit, value.as_reported)
 
     def _snapped(self, value: float, conversion: units.Conversion) -> float:
@@ -153,17 +157,29 @@ def _newest(analyte: Analyte, case: Case) -> LabValue | None:
     if analyte.compute == "multiple_of_reported_limit":
         newest = max(values(analyte, case), key=_recency, default=None)
         return None if newest is None else _as_multiple(newest)
-    return max(_of_the_newest_day(analyte, case), key=_recency, default=None)
+    return max(_of_the_newest_day(analyte, case), key=_worth_acting_on, default=None)
+
+
+_ZONES_APART = timedelta(days=2)  # by how much an earlier moment can be written as a later day
 
 
 def _of_the_newest_day(analyte: Analyte, case: Case) -> Iterator[LabValue]:
-    """Readable results of the last day that has one; older ones, which may be many, are not read."""
+    """Readable results of the last day that has one; older ones, which may be many, are not read.
+
+    Days are those that were written, each in the zone of its result: one of the day before whose moment is later
+    than any of the last day counts with them.
+    """
     results = sorted(case.chart.about(Result, analyte.concepts), key=lambda r: r.last_day, reverse=True)
-    newest = date.min
+    newest, moment = None, ""
     for lab in _readable(results, analyte):
-        if lab.result.last_day < newest:
+        day = lab.result.last_day
+        newest = newest or day
+        if (newest - day) > _ZONES_APART:
             return
-        newest = lab.result.last_day
+        if day == newest:
+            moment = max(moment, lab.result.at)
+        elif not "" < moment < lab.result.at:
+            continue
         yield lab
 
 
@@ -199,10 +215,15 @@ def _own_range(analyte: Analyte, result: Result) -> tuple[float | None, float | 
 
 
 def _recency(lab: LabValue) -> tuple[Any, ...]:
+    return (lab.result.last_day, *_worth_acting_on(lab))
+
+
+def _worth_acting_on(lab: LabValue) -> tuple[Any, ...]:
+    """Of results of one day: those of this visit, then the most severe, then in an order that no request changes."""
     bands = ("critical_low", "critical_high", "low", "high")
     band_now = band(lab, child=False)
     severity = -bands.index(band_now) if band_now in bands else -len(bands)
-    return (lab.result.last_day, lab.result.this_encounter, severity, lab.result.reference)
+    return (lab.result.this_encounter, severity, lab.result.reference)
 
 
 def _adjusted_calciums(analyte: Analyte, case: Case) -> list[LabValue]:
@@ -317,14 +338,25 @@ def current_bands(case: Case) -> dict[str, tuple[LabValue, str]]:
     return found
 
 
-def uncompared_values(case: Case) -> tuple[Evidence, ...]:
-    """Recent values that could not be read in any unit of their test."""
+def uncounted_values(case: Case) -> tuple[tuple[Evidence, str], ...]:
+    """Recent values that take part in nothing, and why: not final, impossible, or in no unit of their test."""
     found = []
     for analyte in case.knowledge.analytes.values():
         for result in case.chart.about(Result, analyte.concepts):
-            if result.final and result.value and _is_current(result, analyte, case) and analyte.read(result) is None:
-                found.append(Evidence(result.reference, analyte.name, result.when, result.value.as_reported))
+            why = _uncounted(analyte, result) if _is_current(result, analyte, case) else ""
+            if why and result.value is not None:
+                found.append((Evidence(result.reference, analyte.name, result.when, result.value.as_reported), why))
     return tuple(dict.fromkeys(found))
+
+
+def _uncounted(analyte: Analyte, result: Result) -> str:
+    if not result.final:
+        return "not final yet, so it counts for nothing here"
+    if analyte.read(result) is not None:
+        return ""
+    if replace(analyte, possible=(-math.inf, math.inf)).read(result) is not None:
+        return "no possible value in this unit, so it was not compared: check the number and the unit"
+    return "the unit is missing or unknown, so it was not compared"
 
 
 def _is_current(result: Result, analyte: Analyte, case: Case) -> bool:

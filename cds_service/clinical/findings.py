@@ -176,11 +176,11 @@ class Case:
         return tuple((medicine, self.knowledge.classes_of(medicine)) for medicine in self.chart.all(Medicine))
 
     @cached_property
-    def uncompared(self) -> tuple[Evidence, ...]:
-        """Values of known tests whose unit is missing or unknown: shown, never compared."""
-        from cds_service.clinical.analytes import uncompared_values
+    def uncounted(self) -> tuple[tuple[Evidence, str], ...]:
+        """Recent values of known tests that are shown and take part in nothing, each with the reason."""
+        from cds_service.clinical.analytes import uncounted_values
 
-        return uncompared_values(self)
+        return uncounted_values(self)
 
     @cached_property
     def bands(self) -> Mapping[str, tuple[LabValue, str]]:

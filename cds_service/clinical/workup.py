@@ -208,6 +208,8 @@ def _normal_and_valid(analyte: str, priority: str, case: Case) -> bool:
     row = case.knowledge.analytes[analyte]
     if row.never_spares:
         return False
+    if row.settled_when is not None and row.settled_when(case).present:
+        return True
     members = [member for member, _ in row.any_of] or [analyte]
     found = case.bands
     return all(_is_normal(*found[member]) for member in members if member in found)

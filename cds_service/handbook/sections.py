@@ -177,12 +177,20 @@ class Sections:
             ends = [f"from {low}"] * (low is not None) + [f"to {high}"] * (high is not None)
             interval = f"{' '.join(ends)} {unit}"
             rows.insert(0, (Words("reference, where the laboratory gives none"), Words(interval)))
+        if spec.get("possible"):
+            least, most = spec["possible"]
+            rows.append(
+                (Words("taken for a slip of the pen or the unit"), Words(f"below {least} or above {most} {unit}"))
+            )
         note = "Adult limits, outside pregnancy. The reporting laboratory's own range and flags come first."
         yield Section("Limits", note, head=("What for", "Value"), rows=tuple(rows))
         yield Section("How it is read", items=tuple(self._reading(spec)))
         looks = [Words(f"A normal result counts for {spec['look_back']}.")]
         looks += [self._when(Words(f"Only {one['to']}"), one) for one in spec.get("shorter", ())]
         looks += [Words("A normal result never spares a repeat.")] if is_yes(spec.get("never_suppresses")) else []
+        settled = spec.get("settled_when")
+        spared = "An abnormal one that counts is not asked for again when"
+        looks += [self._rule(settled).led_by(spared)] if settled else []
         yield Section("How long a result counts", items=tuple(looks))
         factors = [(Words(name), Words(_factor(by, unit))) for name, by in spec["units"].items()]
         for code, own in (spec.get("units_by_code") or {}).items():

@@ -286,12 +286,13 @@ def _speaking(named: Concept, valued: Concept, says: str) -> tuple[Match, ...]:
 
 
 def _instant(raw: Json) -> str:
-    """The moment of a measurement in UTC, sortable; empty when only the day is known."""
+    """The moment of a measurement in UTC, sortable; empty when only the day is known. No zone counts as UTC."""
     for key in ("effectiveDateTime", "effectiveInstant", "issued"):
         stamp = text(raw, key)
         if "T" in stamp:
             try:
-                return datetime.fromisoformat(stamp.replace("Z", "+00:00")).astimezone(UTC).isoformat()
+                moment = datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
             except (ValueError, OverflowError):
                 return ""
     return ""

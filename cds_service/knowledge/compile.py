@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -217,6 +218,7 @@ def analyte(row: Spec) -> Analyte:
         also_shown=row.get("also_shown", ""),
         also_decimals=row.get("also_decimals", 1),
         reference=tuple(row.get("reference") or (None, None)),
+        possible=tuple(row.get("possible") or (0.0, math.inf)),
         action=_limits(row.get("action")),
         critical=_limits(row.get("critical")),
         can_be_critical=flag(row["can_be_critical"]),
@@ -236,6 +238,7 @@ def analyte(row: Spec) -> Analyte:
         roles=USUAL_ROLES | frozenset(row.get("roles", ())),
         by_code={code_of(code)[1]: _conversions(f) for code, f in row.get("units_by_code", {}).items()},
         never_spares=flag(row.get("never_suppresses")),
+        settled_when=optional(row.get("settled_when")),
         doubtful_high_if=folded(row.get("doubtful_high_if", ())),
     )
 

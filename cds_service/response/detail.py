@@ -60,6 +60,15 @@ def _found(card: CardPlan, case: Case) -> Iterator[str]:
         shown.update(fresh)
         count += 1
         yield _stated(title_of(term, finding, case), _once(fresh)[:3])
+    for term in dict.fromkeys(t for definition in card.cards for t in definition.against):
+        fresh = [e for e in term.formula(case).evidence if e not in shown and e in _abnormal(case)]
+        if fresh:
+            yield _stated(title_of(term, term.formula(case), case), _once(fresh)[:3])
+
+
+def _abnormal(case: Case) -> set[Evidence]:
+    """Results outside their range: they speak against nothing."""
+    return {lab.evidence for lab, band in case.bands.values() if band != "normal"}
 
 
 def _stated(title: str, evidence: Iterable[Evidence]) -> str:
@@ -111,6 +120,8 @@ def _against(card: CardPlan, case: Case) -> Iterator[str]:
     found = {t.names for definition in card.cards for t in definition.found}
     for term in dict.fromkeys(t for definition in card.cards for t in definition.against):
         finding = term.formula(case)
+        if finding.evidence and _abnormal(case).issuperset(finding.evidence):
+            continue
         # What is listed as found is not said twice.
         if finding.present and not _only_unknown(term, case) and (term.negative or term.names not in found):
             yield _stated(title_of(term, finding, case), _once(finding.evidence)[:2])
@@ -185,9 +196,8 @@ def _limits(assessment: Assessment) -> Iterator[str]:
     unanswered = [_QUERY_NAMES[q] for q in QUERIES if q in _QUERY_NAMES and q not in chart.answered]
     if unanswered:
         yield "not provided by the client, so unknown here: " + ", ".join(unanswered)
-    for value in assessment.case.uncompared:
-        where = f"{value.when} ({escaped(value.reference, 90)})"
-        yield f"{value.title} {escaped(value.value)}, {where}: the unit is missing or unknown, so it was not compared"
+    for value, why in assessment.case.uncounted:
+        yield f"{value.title} {escaped(value.value)}, {value.when} ({escaped(value.reference, 90)}): {why}"
     for gap in assessment.gaps:
         count = f" ({gap.count})" if gap.count > 1 else ""
         yield f"{escaped(gap.query, 40)}: {gap.reason}{count}"

@@ -100,6 +100,8 @@ def _spoken_results(definition: CardDefinition, case: Case) -> Iterator[tuple[La
             found.append((lab, "low"))
         elif name == "eGFR" and name in wanted:
             found.append((lab, "low" if band != "normal" else band))
+    if {"CaCorr", "iCa"} & {lab.analyte.id for lab, _ in found}:
+        found = [pair for pair in found if pair[0].analyte.id != "CaTotal"]  # the better measure of the same
     yield from sorted(
         found, key=lambda pair: (not pair[1].startswith("critical"), pair[0].analyte.danger, pair[0].analyte.id)
     )
@@ -223,9 +225,12 @@ def _report_finding(card: CardPlan, case: Case, most: int) -> str:
     return title.removeprefix("an EMG report of ").removeprefix("an MRI report of ")
 
 
-def _ratio(card: CardPlan, case: Case, most: int) -> str:
-    value = case["CKxULN"].value
-    return "?" if value is None else f"{value.low:.1f}"
+def _ck(card: CardPlan, case: Case, most: int) -> str:
+    """Creatine kinase as a multiple of the reported limit; as it is where none was reported."""
+    ratio, value = case["CKxULN"].value, case["CK"].value
+    if ratio is not None:
+        return f"CK {ratio.low:.1f} times the limit"
+    return "raised CK" if value is None else f"CK {value.low:.0f} U/L"
 
 
 _FILLERS: dict[str, Callable[[CardPlan, Case, int], str]] = {
@@ -244,5 +249,5 @@ _FILLERS: dict[str, Callable[[CardPlan, Case, int], str]] = {
     "report": _report,
     "report_date": _report_date,
     "report_finding": _report_finding,
-    "ratio": _ratio,
+    "ck": _ck,
 }

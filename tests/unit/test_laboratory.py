@@ -55,22 +55,48 @@ def test_the_newest_value_counts_and_of_one_day_the_gravest(
 
 
 @pytest.mark.parametrize(
-    ("result", "named"),
+    ("result", "why"),
     [
-        (potassium(3.4, "30 days ago", unit="grains"), True),
-        (potassium(3.4, "31 days ago", unit="grains"), False),
-        (potassium(3.4, "today"), False),
-        (potassium(3.4, "today", unit="grains", status="preliminary"), False),
-        (potassium(None, "today"), False),
-        ({"lab": "egfr", "value": 28, "unit": "grains", "on": "14 days ago"}, True),
+        (potassium(3.4, "30 days ago", unit="grains"), "the unit is missing or unknown"),
+        (potassium(3.4, "31 days ago", unit="grains"), None),
+        (potassium(3.4, "today"), None),
+        (potassium(2.1, "today", status="preliminary", flag="LL"), "not final yet"),
+        (potassium(2.1, "31 days ago", status="preliminary", flag="LL"), None),
+        (potassium(42, "today"), "no possible value in this unit"),
+        (potassium(0, "today"), "no possible value in this unit"),
+        (potassium("<0.5", "today"), "no possible value in this unit"),
+        (potassium("<3.0", "today"), None),
+        (potassium(None, "today"), None),
+        ({"lab": "egfr", "value": 28, "unit": "grains", "on": "14 days ago"}, "the unit is missing or unknown"),
+        ({"lab": "egfr", "value": -28, "unit": "mL/min/{1.73_m2}", "on": "today"}, "no possible value in this unit"),
     ],
 )
-def test_a_recent_value_in_an_unknown_unit_is_named(
-    result: dict[str, Any], named: bool, knowledge: Any, reading: Any
+def test_a_recent_value_that_takes_part_in_nothing_is_named_with_the_reason(
+    result: dict[str, Any], why: str | None, knowledge: Any, reading: Any
 ) -> None:
     case = case_of([result], knowledge, reading)
-    assert bool(case.uncompared) is named
-    assert all(evidence.value and evidence.title for evidence in case.uncompared)
+    assert [reason.startswith(why or "-") for _, reason in case.uncounted] == [True] * (why is not None)
+    assert all(evidence.value and evidence.title for evidence, _ in case.uncounted)
+    assert not case["critical_lab"].present
+
+
+@pytest.mark.parametrize(
+    ("moments", "value"),
+    [
+        (("2026-06-13T23:30:00-05:00", "2026-06-14T01:00:00Z"), 2.4),  # written a day earlier, and 3.5 hours later
+        (("2026-06-13T19:30:00-05:00", "2026-06-14T01:00:00Z"), 4.2),
+        (("2026-06-13", "2026-06-14T01:00:00Z"), 4.2),
+        (("2026-06-13T23:30:00-05:00", "2026-06-14"), 4.2),
+        (("2026-06-13T23:30:00", "2026-06-14T01:00:00"), 4.2),
+        (("2026-06-14", "2026-06-14T01:00:00Z"), 2.4),
+    ],
+)
+def test_a_later_moment_that_was_written_as_an_earlier_day_counts_with_the_last_one(
+    moments: tuple[str, str], value: float, knowledge: Any, reading: Any
+) -> None:
+    results = [potassium(value, on) for on, value in zip(moments, (2.4, 4.2), strict=True)]
+    lab = newest_value(knowledge.analytes["K"], case_of(results, knowledge, reading))
+    assert lab is not None and lab.value.low == value
 
 
 def test_a_spoiled_sample_is_said_beside_the_value(knowledge: Any, reading: Any) -> None:

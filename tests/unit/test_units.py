@@ -170,7 +170,8 @@ def test_a_code_of_its_own_has_factors_of_its_own(knowledge: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value, decimals, shown", [(2.345, 1, "2.3"), (2.0, 0, "2"), (math.inf, 1, ""), (-0.04, 1, "-0.0")]
+    "value, decimals, shown",
+    [(2.345, 1, "2.3"), (2.0, 0, "2"), (math.inf, 1, ""), (-0.04, 1, "-0.04"), (0.005, 2, "0.005"), (0.95, 1, "0.9")],
 )
 def test_values_for_display(value: float, decimals: int, shown: str) -> None:
     assert units.rounded(value, decimals) == shown
