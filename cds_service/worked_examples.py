@@ -20,7 +20,7 @@ from cds_service.clinical.spans import Span
 from cds_service.clinical.workup import PRIORITIES, Withheld, plan, plan_order, priority_given
 from cds_service.intake.read import Reader
 from cds_service.intake.sketch import PATIENT, Sketcher
-from cds_service.knowledge.load import Content
+from cds_service.knowledge.content import Content
 from cds_service.knowledge.reading import Reading
 
 TODAY = date(2026, 6, 15)

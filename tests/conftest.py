@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from cds_service.knowledge.content import Content
 from cds_service.knowledge.files import read_yaml
-from cds_service.knowledge.load import Content, compile_content, read_content
+from cds_service.knowledge.load import compile_content, read_content
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "fixtures"

@@ -138,7 +138,7 @@ def library(here: Publication, value_sets: Iterable[Json]) -> Json:
     """What the expressions of the plan rest on: definitions of findings, laboratory limits, and value sets."""
     content = here.content
     findings = {name: _rule(spec) for name, spec in sorted(content.findings.items())}
-    limits = {row["id"]: _rule(row) for row in content.plain["analytes.yaml"]["analytes"]}
+    limits = {row["id"]: _rule(row) for row in content.analytes}
     meaning = {"findings": findings, "analytes": limits}
     data = base64.b64encode(orjson.dumps(meaning, option=orjson.OPT_SORT_KEYS, default=str)).decode()
     sets = [{"type": "depends-on", "resource": f"{one['url']}|{one['version']}"} for one in value_sets]

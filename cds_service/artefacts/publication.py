@@ -10,7 +10,7 @@ from typing import Any
 from cds_service.artefacts.questionnaire import NOWHERE
 from cds_service.clinical.knowledge import Knowledge, Reference
 from cds_service.handbook.bundled import is_bundled
-from cds_service.knowledge.load import Content
+from cds_service.knowledge.content import Content
 
 Json = dict[str, Any]
 PUBLISHER = "cds-service contributors"

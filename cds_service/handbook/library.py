@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from cds_service.clinical.formula import named_in
+from cds_service.knowledge.content import Content
 from cds_service.knowledge.links import depends_on, formulas, orders_of
-from cds_service.knowledge.load import Content
 
 Spec = Mapping[str, Any]
 
@@ -191,7 +191,7 @@ def entries_of(content: Content) -> Iterator[Entry]:
     for kind, pages in ((CARD, content.cards), (FINDING, content.findings), (TEST, content.investigations)):
         for name, spec in sorted(pages.items()):
             yield _entry(spec, kind, content.files[name], spec)
-    for row in content.plain["analytes.yaml"]["analytes"]:
+    for row in content.analytes:
         yield _entry(row, LIMITS, "analytes.yaml", content.plain["analytes.yaml"])
     for table, kind in _TABLES.items():
         for row in content.tables[table]:

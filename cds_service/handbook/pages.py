@@ -20,7 +20,7 @@ from cds_service.handbook.differential import NARROW, WIDE, picture, urgency
 from cds_service.handbook.library import CARD, HYPOTHESIS, KINDS, REFERENCE, Entry, Kind, Library, is_yes
 from cds_service.handbook.sections import TIERS, URGENCIES, Sections
 from cds_service.handbook.traces import Traces
-from cds_service.knowledge.load import Content
+from cds_service.knowledge.content import Content
 
 Json = dict[str, Any]
 _PAPER = tuple(kind for kind in KINDS if kind is not REFERENCE)

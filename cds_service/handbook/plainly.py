@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cds_service.clinical.observe import HEADS
-from cds_service.knowledge.load import Content
+from cds_service.knowledge.content import Content
 
 Spec = Mapping[str, Any]
 # Findings that the compiler makes for every analyte, and how a reader says them.
@@ -49,7 +49,7 @@ class Vocabulary:
 
     def __init__(self, content: Content) -> None:
         self._content = content
-        self._analytes = {row["id"]: row["name"] for row in content.plain["analytes.yaml"]["analytes"]}
+        self._analytes = {row["id"]: row["name"] for row in content.analytes}
         self._questions = {item["id"]: item for item in content.plain["structured-history.yaml"]["items"]}
 
     def finding(self, name: str) -> Words:

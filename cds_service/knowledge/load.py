@@ -17,8 +17,7 @@ from cds_service.errors import ContentError, Fault
 from cds_service.knowledge import compile as compiled
 from cds_service.knowledge import schemas
 from cds_service.knowledge.codes import Codes, read_codes
-from cds_service.knowledge.content import Content as Content
-from cds_service.knowledge.content import Spec
+from cds_service.knowledge.content import Content, Spec
 from cds_service.knowledge.files import content_version, folder, read_yaml
 from cds_service.knowledge.links import check_links
 from cds_service.knowledge.reading import Reading, compile_reading

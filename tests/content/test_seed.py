@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.knowledge.load import Content
+from cds_service.knowledge.content import Content
 
 # Names of statements that need no test of their own: 288 rows in five articles.
 ROWS = 288

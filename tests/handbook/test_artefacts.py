@@ -138,7 +138,7 @@ def test_the_library_holds_the_findings_that_the_conditions_name(artefacts: Arte
     assert library
     told = json.loads(base64.b64decode(library["content"][0]["data"]))
     assert set(told["findings"]) == set(knowledge.written.findings)
-    assert set(told["analytes"]) == {row["id"] for row in knowledge.written.plain["analytes.yaml"]["analytes"]}
+    assert set(told["analytes"]) == {row["id"] for row in knowledge.written.analytes}
     templates = prefetch_templates(date(2026, 6, 15)).values()
     assert set(RESOURCES) == {template.partition("?")[0].partition("/")[0] for template in templates}
 

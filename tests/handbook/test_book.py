@@ -20,7 +20,7 @@ from cds_service.clinical.observe import HEADS
 from cds_service.handbook.addresses import page_of_attributes, page_of_card
 from cds_service.handbook.pages import Handbook, Page
 from cds_service.handbook.plainly import _FURTHER, _LEADS, Vocabulary
-from cds_service.knowledge.load import Content
+from cds_service.knowledge.content import Content
 from cds_service.knowledge.schemas import OBSERVER_FIELDS
 from tests.conformance.test_table import functions_in
 

@@ -14,7 +14,7 @@ import pytest
 from cds_service.artefacts.publication import OWN, Publication
 from cds_service.handbook.bundled import is_bundled
 from cds_service.handbook.pages import Handbook
-from cds_service.knowledge.load import Content
+from cds_service.knowledge.content import Content
 from cds_service.knowledge.sealed import hashes
 from tests.conftest import ROOT
 from tests.handbook.test_book import words_of
@@ -45,8 +45,7 @@ def book(content: Content, tmp_path_factory: pytest.TempPathFactory) -> Handbook
     (cards / "findings" / "own.yaml").write_text("id: own\n")
     (cards / "cautions.yaml").unlink()
     analytes = [
-        row | {"critical": {"at_most": 0.5, "at_least": 2.0}} if row["id"] == "Mg" else row
-        for row in content.plain["analytes.yaml"]["analytes"]
+        row | {"critical": {"at_most": 0.5, "at_least": 2.0}} if row["id"] == "Mg" else row for row in content.analytes
     ]
     thyroid = content.cards["TW14"]
     another = {"potassium": "2823-33"}
