@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from cds_service.clinical.chart import Match, Site
 from cds_service.clinical.gate import TWITCHING_WORDS
 from cds_service.clinical.words import Heard
-from cds_service.intake.shape import Json, coded
+from cds_service.intake.shape import Json, coded, elements
 from cds_service.knowledge.reading import Reading
 
 # Roles that tell a neighbouring thing: words may still be read beside such a code.
@@ -71,12 +72,14 @@ class Concept:
     def says_strength(self) -> bool:
         return any(self.reading.strength.search(wording.lower()) for wording in self.wordings)
 
+    def with_words(self, named_in: Callable[[str], tuple[Match, ...]]) -> tuple[Match, ...]:
+        """The codes, and what the words name besides."""
+        known = {match.concept for match in self.matches}
+        return (*self.matches, *(m for w in self.wordings for m in named_in(w) if m.concept not in known))
+
     @cached_property
     def with_studies(self) -> tuple[Match, ...]:
-        """The codes, and the studies that the words name besides."""
-        known = {match.concept for match in self.matches}
-        said = (m for w in self.wordings for m in self.reading.studies_in(w) if m.concept not in known)
-        return (*self.matches, *said)
+        return self.with_words(self.reading.studies_in)
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:
@@ -91,11 +94,6 @@ class Concept:
     def is_kept(self) -> bool:
         """Whether a rule asks for a result by this name."""
         return self.reading.keeps(self.wordings)
-
-
-def matches_of(codings: tuple[tuple[str, str], ...], reading: Reading) -> tuple[Match, ...]:
-    found = [match for system, code in codings for match in reading.codes.matches(system, code)]
-    return tuple(dict.fromkeys(found))
 
 
 def is_coded(codes: tuple[Match, ...]) -> bool:
@@ -118,13 +116,13 @@ class Concepts:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._known: dict[Any, Concept] = {}
-        self._none = Concept((), (), (), reading)
+        self.none = Concept((), (), (), reading)
 
     def of(self, parent: Json, key: str) -> Concept:
         """The concept under that key; an empty one when there is none. Raises UnreadableError."""
         raw = parent.get(key)
         if raw is None:
-            return self._none
+            return self.none
         try:
             written = _as_written(raw)
             known = self._known.get(written)
@@ -134,9 +132,14 @@ class Concepts:
             known = self._known[written] = self._read(parent, key)
         return known
 
+    def each(self, parent: Json, key: str) -> Iterator[Concept]:
+        """The concepts of a repeating element. Raises UnreadableError."""
+        return (self.of({key: part}, key) for part in elements(parent, key))
+
     def _read(self, parent: Json, key: str) -> Concept:
-        codings, _, wordings = coded(parent, key)
-        return Concept(tuple(codings), wordings, matches_of(tuple(codings), self._reading), self._reading)
+        codings, wordings = coded(parent, key)
+        matches = dict.fromkeys(m for system, code in codings for m in self._reading.codes.matches(system, code))
+        return Concept(codings, wordings, tuple(matches), self._reading)
 
 
 def _as_written(raw: Any) -> Any:

@@ -18,9 +18,9 @@ from msgspec import Meta, Raw, Struct
 from cds_service.clinical.spans import Span
 from cds_service.clinical.words import fold
 from cds_service.errors import RequestError
+from cds_service.intake.about import MOST_WORDS
 from cds_service.intake.envelope import HookRequest, read_envelope
 from cds_service.intake.prefetch import MOST_RESOURCES, REQUIRED
-from cds_service.intake.resources import MOST_WORDS
 from cds_service.intake.shape import LONGEST_TEXT, belongs_to
 from cds_service.knowledge.reading import Reading
 

@@ -13,19 +13,8 @@ from cds_service.intake.shape import Json, elements, text
 REQUIRED = ("patient", "conditions")
 MOST_RESOURCES = 50_000
 _BUNDLE_DEPTH = 4
-_OF_TYPE = {
-    "Patient": "patient",
-    "Condition": "conditions",
-    "MedicationRequest": "medications",
-    "DiagnosticReport": "reports",
-    "Encounter": "encounters",
-    "ServiceRequest": "orders",
-    "QuestionnaireResponse": "answers",
-    "Procedure": "procedures",
-    "FamilyMemberHistory": "family",
-    "Device": "devices",
-    "MedicationStatement": "statements",
-}
+# Which of the queries for Observations one answers is told by its category.
+QUERY_OF_TYPE = {kind: query for query, kind in QUERIES.items() if kind != "Observation"}
 _OF_CATEGORY = {"laboratory": "labs", "vital-signs": "vitals"}
 
 
@@ -74,9 +63,9 @@ def sort(prefetch: Mapping[str, Any]) -> Prefetched:
         if value is None:
             _null(key, found)
         elif not isinstance(value, Mapping):
-            _unusable(key, "not a FHIR resource", found)
+            _without(key, "not a FHIR resource", found)
         elif value.get("resourceType") == "OperationOutcome":
-            _unusable(key, "the client reported a failure", found)
+            _without(key, "the client reported a failure", found)
         else:
             take(key, value, found)
     return found
@@ -107,14 +96,19 @@ def whole_record(bundle: Json) -> Prefetched:
 
 def _null(key: str, found: Prefetched) -> None:
     if key == "patient":
-        raise RequestError(412, Fault("prefetch.patient", "is null", "send the Patient resource"), code="required")
+        raise unusable(key, "is null", "send the Patient resource")
     if key == "conditions":
         found.answered.add(key)  # null here means: none on file
 
 
-def _unusable(key: str, reason: str, found: Prefetched) -> None:
+def unusable(where: str, what: str, remedy: str) -> RequestError:
+    """The refusal of a chart that lacks what it cannot do without. ``where``: below ``prefetch``."""
+    return RequestError(412, Fault(f"prefetch.{where}", what, remedy), code="required")
+
+
+def _without(key: str, reason: str, found: Prefetched) -> None:
     if key in REQUIRED:
-        raise RequestError(412, Fault(f"prefetch.{key}", reason, "send the resources of this query"), code="required")
+        raise unusable(key, reason, "send the resources of this query")
     found.gaps.append(DataGap(key, reason))
 
 
@@ -122,41 +116,27 @@ def take(key: str, value: Json, found: Prefetched) -> frozenset[str]:
     """Sort one answer in; says which queries it answered."""
     wanted = QUERIES.get(key)
     if wanted is not None and value.get("resourceType") not in ("Bundle", wanted):
-        _unusable(key, f"neither a Bundle nor a {wanted}", found)
+        _without(key, f"neither a Bundle nor a {wanted}", found)
         return frozenset()
     # One resource alone is no answer to a search: there may be others.
     part = value.get("resourceType") not in ("Bundle", "Patient")
     met: set[str] = set()
     links: list[str] = []
     try:
-        for resource, full_url, link in _resources(value, 0):
-            if link is not None:
-                links.append(link)
-                continue
+        for resource, full_url in _resources(value, links):
             kind = resource.get("resourceType")
             if not isinstance(kind, str):
                 found.gaps.append(DataGap(key, "an entry without resourceType"))
                 part = True
-                continue
-            if kind == "OperationOutcome":
-                continue  # remarks of the client's server on its own search
-            query = query_of(key, kind, resource)
-            if query:
-                met.add(query)
-            found.count += 1
-            if found.count > MOST_RESOURCES:
-                fault = Fault("prefetch", f"holds more than {MOST_RESOURCES} resources", "ask with narrower queries")
-                raise RequestError(413, fault, code="too-long")
-            if _repeated(resource, kind, found.seen):
-                continue
-            found.resources.setdefault(kind, []).append(resource)
-            if full_url:
-                found.full_urls[id(resource)] = full_url
+            elif kind != "OperationOutcome":  # remarks of the client's server on its own search
+                met.add(query_of(key, kind, resource))
+                _keep(resource, kind, full_url, found)
     except UnreadableError:
-        _unusable(key, "not readable as a Bundle", found)
+        _without(key, "not readable as a Bundle", found)
         part = True
     else:
         met |= {key} & QUERIES.keys()
+    met.discard("")
     found.answered |= met
     if part:
         found.cut |= met
@@ -164,18 +144,21 @@ def take(key: str, value: Json, found: Prefetched) -> frozenset[str]:
     return frozenset(met)
 
 
-def _repeated(resource: Json, kind: str, seen: set[tuple[str, str, str]]) -> bool:
-    """The same resource may arrive under two keys; it is read once."""
-    identity = resource.get("id")
-    if not isinstance(identity, str):
-        return False
-    meta = resource.get("meta")
-    version = meta.get("versionId", "") if isinstance(meta, Mapping) else ""
-    mark = (kind, identity, str(version))
-    if mark in seen:
-        return True
-    seen.add(mark)
-    return False
+def _keep(resource: Json, kind: str, full_url: str, found: Prefetched) -> None:
+    """Count a resource, and file it; the same one may arrive under two keys and is read once."""
+    found.count += 1
+    if found.count > MOST_RESOURCES:
+        fault = Fault("prefetch", f"holds more than {MOST_RESOURCES} resources", "ask with narrower queries")
+        raise RequestError(413, fault, code="too-long")
+    identity, meta = resource.get("id"), resource.get("meta")
+    if isinstance(identity, str):
+        mark = (kind, identity, str(meta.get("versionId", "") if isinstance(meta, Mapping) else ""))
+        if mark in found.seen:
+            return
+        found.seen.add(mark)
+    found.resources.setdefault(kind, []).append(resource)
+    if full_url:
+        found.full_urls[id(resource)] = full_url
 
 
 def query_of(key: str, kind: str, resource: Json) -> str:
@@ -183,7 +166,7 @@ def query_of(key: str, kind: str, resource: Json) -> str:
     if QUERIES.get(key) == kind:
         return key
     if kind != "Observation":
-        return _OF_TYPE.get(kind, "")
+        return QUERY_OF_TYPE.get(kind, "")
     try:
         for category in elements(resource, "category"):
             for coding in elements(category, "coding"):
@@ -193,16 +176,16 @@ def query_of(key: str, kind: str, resource: Json) -> str:
     return "findings"
 
 
-def _resources(value: Json, depth: int) -> Iterator[tuple[Json, str, str | None]]:
-    """Resources of a Bundle with their fullUrl, nested Bundles included; a Bundle with its ``next`` link, if any."""
+def _resources(value: Json, links: list[str], depth: int = 0) -> Iterator[tuple[Json, str]]:
+    """Resources of a Bundle with their fullUrl, nested Bundles included. ``links`` gains their ``next`` links."""
     if value.get("resourceType") != "Bundle":
-        yield value, "", None
+        yield value, ""
         return
     if depth >= _BUNDLE_DEPTH:
         raise UnreadableError("entry", "Bundles nested too deeply")
     for link in elements(value, "link"):
         if text(link, "relation") == "next":
-            yield value, "", str(link.get("url") or "")
+            links.append(str(link.get("url") or ""))
     for entry in elements(value, "entry"):
         resource = entry.get("resource")
         if resource is None:
@@ -210,9 +193,9 @@ def _resources(value: Json, depth: int) -> Iterator[tuple[Json, str, str | None]
         if not isinstance(resource, Mapping):
             raise UnreadableError("entry.resource", "expected an object")
         if resource.get("resourceType") == "Bundle":
-            yield from _resources(resource, depth + 1)
+            yield from _resources(resource, links, depth + 1)
         else:
-            yield resource, text(entry, "fullUrl"), None
+            yield resource, text(entry, "fullUrl")
 
 
 def _require(found: Prefetched) -> None:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
-from cds_service.clinical.chart import Chart, DataGap, Entry, Medicine, Patient, Problem
+from cds_service.clinical.chart import (
+    QUERIES,
+    Appointment,
+    Chart,
+    DataGap,
+    Entry,
+    Medicine,
+    Patient,
+    Problem,
+    State,
+    Visit,
+)
 from cds_service.clinical.findings import Case
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.spans import Span
-from cds_service.errors import Fault, RequestError, UnreadableError
+from cds_service.errors import UnreadableError
+from cds_service.intake.about import About, Attention
 from cds_service.intake.concepts import Concepts
-from cds_service.intake.prefetch import Prefetched
-from cds_service.intake.resources import READERS, About, Attention, courses
+from cds_service.intake.medicines import courses
+from cds_service.intake.prefetch import QUERY_OF_TYPE, Prefetched, unusable
+from cds_service.intake.resources import READERS
 from cds_service.intake.shape import (
     Json,
     belongs_to,
@@ -30,16 +43,16 @@ from cds_service.knowledge.reading import Reading
 _GATE = ("Condition", "Observation", "Encounter", "QuestionnaireResponse")
 _UNREADABLE_SHARE = 0.1
 _TOMORROW = timedelta(days=1)  # a result stamped in another time zone may carry tomorrow's date
-_QUERY_OF = {
-    "Condition": "conditions", "Observation": "observations", "DiagnosticReport": "reports", "ServiceRequest": "orders",
-    "Procedure": "procedures", "MedicationRequest": "medications", "MedicationStatement": "statements",
-    "Encounter": "encounters", "FamilyMemberHistory": "family", "Device": "devices", "AllergyIntolerance": "allergies",
-    "Appointment": "appointments", "QuestionnaireResponse": "answers",
+# What a gap of a type is called. Observations answer several queries; two types are not asked for.
+_QUERY_OF = QUERY_OF_TYPE | {
+    "Observation": "observations", "AllergyIntolerance": "allergies", "Appointment": "appointments",
 }  # fmt: skip
-
-
-# A resource type that answers several queries.
-_SPREAD = {"observations": ("labs", "findings", "vitals")}
+_SPREAD = {"observations": tuple(query for query, kind in QUERIES.items() if kind == "Observation")}
+# Types that name whose they are elsewhere than in ``subject``.
+_OWNER_IN = {
+    "FamilyMemberHistory": "patient", "Device": "patient", "AllergyIntolerance": "patient",
+    "Appointment": "participant",
+}  # fmt: skip
 
 
 class Reader:
@@ -51,8 +64,7 @@ class Reader:
         self.gaps: dict[tuple[str, str], int] = {}
         self.others = 0  # resources of other patients; ignored and counted
         self._other_conditions = 0
-        self.patient, names = _patient(found, patient_id)
-        self._names = names
+        self.patient, self._names = _patient(found, patient_id)
         self._owners: dict[str, bool] = {}
         medications = {str(m.get("id", "")): m for m in found.of("Medication")}
         under_way = encounter_id or _encounter_under_way(found)
@@ -76,7 +88,7 @@ class Reader:
         # What opened the gate stays, with a remark: an invalid entry must not end in silence.
         self._without, self._opening = without, frozenset(e.reference for e in twitching.evidence)
         self._forget()
-        return self._assemble([e for kind in READERS for e in self._read(kind, lambda raw, kind: True)])
+        return self._assemble([e for kind in READERS for e in self._read(kind, lambda *_: True)])
 
     def _forget(self) -> None:
         self.gaps, self.others, self._other_conditions = {}, 0, 0
@@ -97,22 +109,22 @@ class Reader:
     def _as_of(self, entry: Entry) -> Entry | None:
         """The record as it was on the day: later entries are not there, later ends have not come."""
         latest = self.today + _TOMORROW
-        if type(entry).__name__ in ("Appointment", "Visit"):
+        if isinstance(entry, (Appointment, Visit)):
             return entry
         if entry.when is not None and entry.when.first > latest:
             return None
         if isinstance(entry, Problem) and entry.ended is not None and entry.ended.first > latest:
-            entry = replace(entry, state=type(entry.state).CURRENT, ended=None)
+            entry = replace(entry, state=State.CURRENT, ended=None)
         if entry.when is not None and entry.when.last > latest:
             # "2026" is not yet over.
             entry = replace(entry, when=Span(entry.when.first, latest))
         return entry
 
-    def _read(self, kind: str, wanted: object) -> Iterator[Entry]:
+    def _read(self, kind: str, wanted: Callable[[Json, str], bool]) -> Iterator[Entry]:
         read = READERS[kind]
         for raw in self.found.of(kind):
             try:
-                if not self._is_ours(raw, kind) or not wanted(raw, kind):  # type: ignore[operator]
+                if not self._is_ours(raw, kind) or not wanted(raw, kind):
                     continue
                 for entry in read(raw, self.about):
                     self.about.attention.give(entry.texts)  # in them phrases are looked for
@@ -125,9 +137,9 @@ class Reader:
         self.gaps[key] = self.gaps.get(key, 0) + 1
 
     def _is_ours(self, raw: Json, kind: str) -> bool:
-        if self._without and f"{kind}/{raw.get('id')}" in self._without:
+        if self._without and (name := f"{kind}/{raw.get('id')}") in self._without:
             self._gap(kind, "a resource is not valid FHIR")
-            if f"{kind}/{raw.get('id')}" not in self._opening:
+            if name not in self._opening:
                 return False
         if self._is_plainly_ours(raw, kind):
             return True
@@ -143,7 +155,7 @@ class Reader:
 
     def _is_plainly_ours(self, raw: Json, kind: str) -> bool:
         """As nearly all are: the subject is a reference that has been seen to be to the patient."""
-        subject = raw.get("subject") if kind not in _OF_A_PATIENT else None
+        subject = raw.get(_OWNER_IN.get(kind, "subject"))
         named = subject.get("reference") if type(subject) is dict else None
         return type(named) is str and self._owners.get(named, False)
 
@@ -156,9 +168,9 @@ class Reader:
     def _may_open_the_gate(self, raw: Json, kind: str) -> bool:
         if kind in ("Condition", "QuestionnaireResponse"):
             return True
-        of = self.about.concepts.of
         if kind == "Encounter":
-            return any(of({"code": r}, "code").may_open_the_gate for r in elements(raw, "reasonCode"))
+            return any(reason.may_open_the_gate for reason in self.about.concepts.each(raw, "reasonCode"))
+        of = self.about.concepts.of
         parts = [raw, *elements(raw, "component")] if "component" in raw else (raw,)
         for part in parts:
             if of(part, "code").may_open_the_gate or of(part, "valueCodeableConcept").may_open_the_gate:
@@ -169,21 +181,10 @@ class Reader:
         conditions = self.found.of("Condition")
         unread = sum(n for (query, _), n in self.gaps.items() if query == "conditions")
         if conditions and unread > len(conditions) * _UNREADABLE_SHARE:
-            raise RequestError(
-                412,
-                Fault(
-                    "prefetch.conditions", f"{unread} of {len(conditions)} could not be read", "send FHIR R4 Conditions"
-                ),
-                code="required",
-            )
+            raise unusable("conditions", f"{unread} of {len(conditions)} could not be read", "send FHIR R4 Conditions")
         if conditions and self._other_conditions >= len(conditions):
-            raise RequestError(
-                412,
-                Fault(
-                    "prefetch.conditions", "none of them belongs to context.patientId", "send this patient's resources"
-                ),
-                code="required",
-            )
+            what = "none of them belongs to context.patientId"
+            raise unusable("conditions", what, "send this patient's resources")
 
 
 def _patient(found: Prefetched, patient_id: str) -> tuple[Patient, frozenset[str]]:
@@ -195,17 +196,13 @@ def _patient(found: Prefetched, patient_id: str) -> tuple[Patient, frozenset[str
     ]  # fmt: skip
     if not ours:
         what = "is another patient's" if patients else "is missing"
-        raise RequestError(
-            412, Fault("prefetch.patient", what, "send the Patient whose id is context.patientId"), code="required"
-        )
+        raise unusable("patient", what, "send the Patient whose id is context.patientId")
     raw = ours[0]
     names = {patient_id, str(raw.get("id", "")), id_of(found.full_urls.get(id(raw), ""))} - {""}
     try:
         return read_patient(raw, patient_id), frozenset(names)
     except UnreadableError as error:
-        raise RequestError(
-            412, Fault(f"prefetch.patient.{error.path}", error.reason, "send a FHIR R4 Patient"), code="required"
-        ) from None
+        raise unusable(f"patient.{error.path}", error.reason, "send a FHIR R4 Patient") from None
 
 
 def read_patient(raw: Json, patient_id: str) -> Patient:
@@ -224,17 +221,12 @@ def read_patient(raw: Json, patient_id: str) -> Patient:
     )
 
 
-# Types that name whose they are elsewhere than in ``subject``.
-_OF_A_PATIENT = frozenset({"FamilyMemberHistory", "Device", "AllergyIntolerance", "Appointment"})
-
-
 def _owners(raw: Json, kind: str) -> list[str]:
-    if kind in ("FamilyMemberHistory", "Device", "AllergyIntolerance"):
-        return [r for r in [reference(raw, "patient")] if r]
+    where = _OWNER_IN.get(kind, "subject")
     if kind == "Appointment":
-        actors = [reference(p, "actor") for p in elements(raw, "participant")]
+        actors = [reference(p, "actor") for p in elements(raw, where)]
         return [actor for actor in actors if may_be_a_patient(actor)]
-    return [r for r in [reference(raw, "subject")] if r]
+    return list(filter(None, [reference(raw, where)]))
 
 
 def _encounter_under_way(found: Prefetched) -> str:

@@ -81,21 +81,14 @@ def period(value: Json) -> Span | None:
     return span(value, "start", "end")
 
 
-def coded(parent: Json, key: str) -> tuple[list[tuple[str, str]], str, tuple[str, ...]]:
-    """A CodeableConcept: its codings, its wording, and every wording of it."""
-    if parent.get(key) is None:
-        return [], "", ()
+def coded(parent: Json, key: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """A CodeableConcept: its codings, and every wording of it once, its own text first."""
     concept = element(parent, key)
-    codings, wordings = [], []
-    own = text(concept, "text")
-    if own:
-        wordings.append(own)
+    codings, wordings = [], [text(concept, "text")]
     for coding in elements(concept, "coding"):
         codings.append((text(coding, "system"), text(coding, "code")))
-        display = text(coding, "display")
-        if display and display not in wordings:
-            wordings.append(display)
-    return codings, (wordings[0] if wordings else ""), tuple(wordings)
+        wordings.append(text(coding, "display"))
+    return tuple(codings), tuple(filter(None, dict.fromkeys(wordings)))
 
 
 def status(parent: Json, key: str) -> str:

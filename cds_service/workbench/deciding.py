@@ -13,8 +13,9 @@ from cds_service.clinical.assessment import Policy, leading_tier
 from cds_service.clinical.chart import Answer, Chart
 from cds_service.clinical.formula import compile_formula
 from cds_service.clinical.knowledge import Knowledge
+from cds_service.intake.about import About
 from cds_service.intake.concepts import Concepts
-from cds_service.intake.resources import About, read_answers
+from cds_service.intake.history import read_answers
 from cds_service.knowledge.reading import Reading
 from cds_service.workbench.questionnaire import Answers, enabled, response
 from cds_service.workbench.words import SILENT

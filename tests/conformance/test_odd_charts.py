@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from cds_service.intake.about import MOST_WORDS
 from cds_service.intake.prefetch import gather, whole_record
 from cds_service.intake.read import Reader
-from cds_service.intake.resources import MOST_WORDS
 from tests.applications import client
 from tests.conftest import _COMPILED, FIXTURES, TODAY
 from tests.served import SERVICE

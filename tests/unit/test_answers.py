@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from cds_service.intake.about import About
 from cds_service.intake.concepts import Concepts
-from cds_service.intake.resources import About, read_observation
+from cds_service.intake.observations import read_observation
 from cds_service.worked_examples import case_of
 from tests.conftest import _COMPILED
 

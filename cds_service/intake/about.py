@@ -1,0 +1,86 @@
+"""What a reader of one resource needs beside it, and what all readers ask of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from cds_service.clinical.chart import Match, Site
+from cds_service.clinical.spans import Span
+from cds_service.errors import Fault, RequestError
+from cds_service.intake.concepts import Concept, Concepts
+from cds_service.intake.shape import Json, id_of, reference, text
+from cds_service.knowledge.reading import Reading
+
+FINAL = frozenset({"final", "amended", "corrected", "appended"})
+TEXT_LENGTH = 2000  # longer notes are cut before phrases are looked for
+# Words cost more than anything else in a chart. No record says so much: 2000 examinations in words say half of it.
+MOST_WORDS = 2_000_000  # characters
+SHORT_NAME = 200  # characters; thousands of results have a name, and names of usual length do not count
+
+
+@dataclass
+class Attention:
+    """How many characters of one chart may still be listened to."""
+
+    left: int = MOST_WORDS
+
+    def give(self, texts: Iterable[str], free: int = 0) -> None:
+        """Raises RequestError 413 when it is too much, whatever the order of the resources."""
+        self.spend(sum(map(len, texts)) - free)
+
+    def spend(self, characters: int) -> None:
+        """As ``give``, for texts whose length is known."""
+        self.left -= max(0, characters)
+        if self.left < 0:
+            fault = Fault("prefetch", f"holds more than {MOST_WORDS} characters of text", "ask with narrower queries")
+            raise RequestError(413, fault, code="too-long")
+
+
+@dataclass(frozen=True)
+class About:
+    """What a reader needs to know beside the resource."""
+
+    reading: Reading
+    concepts: Concepts
+    encounter_id: str = ""
+    born: Span | None = None
+    medications: Mapping[str, Json] = field(default_factory=dict)  # Medication resources by id
+    attention: Attention = field(default_factory=Attention)
+
+    def in_this_encounter(self, raw: Json) -> bool:
+        """Whether a resource belongs to the encounter that is under way."""
+        return bool(self.encounter_id) and id_of(reference(raw, "encounter")) == self.encounter_id
+
+
+def name_of(raw: Json) -> str:
+    """A resource as evidence names it: its type and id."""
+    kind, identity = text(raw, "resourceType"), text(raw, "id")
+    return f"{kind}/{identity}" if identity else kind
+
+
+def heard(wordings: tuple[str, ...]) -> tuple[str, ...]:
+    """Wordings, as far as phrases are looked for in them."""
+    return tuple(wording[:TEXT_LENGTH] for wording in wordings)
+
+
+def places(
+    raw: Json, named: Concept, words: tuple[str, ...], codes: tuple[Match, ...], about: About
+) -> tuple[Site, ...]:
+    """Sites from body site codes, else from words, else from what the code itself implies."""
+    found: list[Site] = []
+    reading, site = about.reading, raw.get("bodySite")
+    for part in site if isinstance(site, list) else [site] if site is not None else []:
+        place = about.concepts.of({"bodySite": part}, "bodySite")
+        concepts = {m.concept for m in place.matches}
+        found += reading.site_of_concepts(concepts, place.title) or reading.sites(*place.wordings[:1])
+    if not found:
+        found = [*named.sites, *reading.sites(*filter(None, words))]
+    if not found:
+        implied = {
+            reading.implied_sites[m.concept]
+            for m in codes
+            if m.concept in reading.implied_sites and m.role in ("", "narrower")
+        }
+        found = [Site(region, "", region) for region in sorted(implied)]
+    return tuple(dict.fromkeys(found))
