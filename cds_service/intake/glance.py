@@ -8,6 +8,7 @@ one: a number beyond all doubles in what is skipped is not seen here, and the wh
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Union
@@ -205,6 +206,9 @@ _REFERENCE = msgspec.json.Decoder(_Reference | None)
 _CONCEPT = msgspec.json.Decoder(Concept | None)
 _ENVELOPE = ("hook", "hookInstance", "fhirServer", "fhirAuthorization", "context", "extension")
 _LONGEST_REMEMBERED = 1000  # bytes of a concept
+# In front of what is hashed: a hash alone is no secret where PYTHONHASHSEED is set, and who knew it could make a
+# concept that passes for one which was silent.
+_KEY = os.urandom(16)
 _EVERY_MONTH_HAS_IT = re.compile(r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])(?:T[^\n]*)?", re.ASCII)
 
 
@@ -216,7 +220,7 @@ class Glance:
 
     def __init__(self, reading: Reading, remembers: int = 20_000) -> None:
         self._reading, self._room = reading, remembers
-        self._silent = {hash(b"")}  # of concepts as they are written; 64 bits under a key of this process
+        self._silent = {hash(_KEY)}  # of concepts as they are written, each behind the key
 
     def are_plain(self, resources: Sequence[Resource | None], names: Container[str]) -> bool:
         """Whether intake can certainly read all of them, they are this patient's, and none may open the gate.
@@ -231,30 +235,33 @@ class Glance:
         # There are hundreds of resources, and few different things in them: those are looked at, as sets.
         observations = [r for r in resources if type(r) is Observation]
         others = [r for r in resources if type(r) in _OTHERS_ASKED]
-        said = {b"" + r.code for r in observations}
-        said |= {b"" + r.valueCodeableConcept for r in observations if r.valueCodeableConcept is not NOTHING}
+        said = {_KEY + r.code for r in observations}
+        said |= {_KEY + r.valueCodeableConcept for r in observations if r.valueCodeableConcept is not NOTHING}
         parts = [part for r in observations if r.component is not None for part in r.component]
-        said |= {b"" + part.code for part in parts}
-        said |= {b"" + part.valueCodeableConcept for part in parts}
+        said |= {_KEY + part.code for part in parts}
+        said |= {_KEY + part.valueCodeableConcept for part in parts}
         dates: set[str | None] = set()
         for resource in others:
             if type(resource) is Condition:
-                said.add(b"" + resource.code)
+                said.add(_KEY + resource.code)
                 dates |= {resource.recordedDate, resource.onsetDateTime, resource.abatementDateTime}
                 for period in (resource.onsetPeriod, resource.abatementPeriod):
                     dates |= {period.start, period.end} if period else set()
             elif type(resource) is Encounter:
-                reasons = [bytes(reason) for reason in resource.reasonCode or ()]
-                if b"null" in reasons:
+                reasons = {_KEY + reason for reason in resource.reasonCode or ()}
+                if _KEY + b"null" in reasons:
                     return False  # a gap
-                said.update(reasons)
+                said |= reasons
             else:
                 return False
         return are_dates(dates) and all(hash(written) in self._silent or self._is_silent(written) for written in said)
 
     def _is_silent(self, written: bytes) -> bool:
-        """Whether it is a concept of the right shape of which neither a code nor a wording may speak of twitching."""
-        concept = _CONCEPT.decode(written)
+        """Whether it is a concept of the right shape, of which neither a code nor a wording may speak of twitching.
+
+        ``written``: as it stands in the JSON, behind the key.
+        """
+        concept = _CONCEPT.decode(written[len(_KEY) :])
         if concept is not None and self._may_speak(concept):
             return False
         if len(written) < _LONGEST_REMEMBERED and len(self._silent) < self._room:

@@ -45,6 +45,12 @@ def test_an_ordinary_chart_without_twitching_is_passed_over() -> None:
     assert is_passed_over(QUIET)
 
 
+def test_what_is_remembered_cannot_be_foreseen_from_outside() -> None:
+    said = [entry["resource"]["code"] for entry in QUIET["prefetch"]["labs"]["entry"]]
+    assert is_passed_over(QUIET) and GLANCE._silent
+    assert GLANCE._silent.isdisjoint({hash(b""), *(hash(json.dumps(code).encode()) for code in said)})
+
+
 @pytest.mark.parametrize("page", [page for folder in ("records", "quiet", "shapes") for page in pages(folder)])
 def test_no_record_with_something_to_say_is_passed_over(page: Path) -> None:
     told = read_page(page)
