@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from cds_service.artefacts.publication import Json, Publication
+from cds_service.clinical.chart import QUERIES
 from cds_service.handbook.addresses import page_of_card
 from cds_service.handbook.plainly import Vocabulary
 from cds_service.knowledge.codes import code_of_order
@@ -18,15 +19,19 @@ PLAN = LIBRARY = "muscle-twitching"
 GATE = "twitch_current"
 HOOK = {"type": "named-event", "name": "patient-view"}
 # What the queries of discovery ask for.
-RESOURCES = (
-    "Patient", "Condition", "Observation", "MedicationRequest", "DiagnosticReport", "Encounter", "ServiceRequest",
-    "QuestionnaireResponse", "Procedure", "FamilyMemberHistory", "Device", "MedicationStatement",
-)  # fmt: skip
+RESOURCES = tuple(dict.fromkeys(QUERIES.values()))
 _UNSAID = (
     "Not expressed here, and done by the service alone: which cards come first, at most three of them; when no card is "
     "shown at all; which tests are on file, already ordered or withheld; and what a finding is in a record, for which "
     "the library holds the definitions in the service's own words."
 )
+
+
+def _concept(system: str, code: str) -> Json:
+    return {"coding": [{"system": system, "code": code}]}
+
+
+_PATIENT = _concept("http://hl7.org/fhir/resource-types", "Patient")
 
 
 def activity_definitions(here: Publication) -> Iterator[Json]:
@@ -36,7 +41,7 @@ def activity_definitions(here: Publication) -> Iterator[Json]:
             said = f"{spec['title'].capitalize()}. {spec['purpose']}"
             yield here.artefact(
                 "ActivityDefinition", item_name(name, number), item.text, said,
-                subjectCodeableConcept=_concept("http://hl7.org/fhir/resource-types", "Patient"),
+                subjectCodeableConcept=_PATIENT,
                 usage=spec["misuse"], relatedArtifact=here.citations(claim["source"] for claim in spec["why"]),
                 kind="ServiceRequest", intent="proposal", code=code_of_order(item, here.content.codes),
             )  # fmt: skip
@@ -45,10 +50,6 @@ def activity_definitions(here: Publication) -> Iterator[Json]:
 def item_name(investigation: str, number: int) -> str:
     """What one request of an investigation is called, counted from 1."""
     return f"{investigation}-{number}"
-
-
-def _concept(system: str, code: str) -> Json:
-    return {"coding": [{"system": system, "code": code}]}
 
 
 # ---------------------------------------------------------------- the rules
@@ -62,7 +63,7 @@ def plan_definition(here: Publication) -> Json:
         "PlanDefinition", PLAN, "Differential and work-up of charted muscle twitching",
         f"{about['intended_use']} {about['does_not']}",
         type=_concept("http://terminology.hl7.org/CodeSystem/plan-definition-type", "eca-rule"),
-        subjectCodeableConcept=_concept("http://hl7.org/fhir/resource-types", "Patient"),
+        subjectCodeableConcept=_PATIENT,
         purpose=_UNSAID,
         usage=f"{about['users']} {about['population']} {about['statement']} Never claim: {never}.",
         relatedArtifact=here.citations(sorted(here.knowledge.references)),
@@ -148,7 +149,7 @@ def library(here: Publication, value_sets: Iterable[Json]) -> Json:
         "words of docs/content.md, and the value sets that they use. A condition is three-valued: present, absent or "
         "unknown; it applies when it is present.",
         type=_concept("http://terminology.hl7.org/CodeSystem/library-type", "logic-library"),
-        subjectCodeableConcept=_concept("http://hl7.org/fhir/resource-types", "Patient"),
+        subjectCodeableConcept=_PATIENT,
         relatedArtifact=[*sets, *here.citations(sorted(here.knowledge.references))],
         dataRequirement=[{"type": kind} for kind in RESOURCES],
         content=[{"contentType": "application/json", "data": data, "title": "Findings and laboratory limits"}],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,20 +14,21 @@ HOOK = "patient-view"
 _WORD = validate.Length(min=1, max=1024)
 
 
-class _Context(Schema):
+class Lenient(Schema):
+    """What clients add is ignored."""
+
     class Meta:
         unknown = EXCLUDE
 
+
+class _Context(Lenient):
     userId = fields.String(load_default="", validate=validate.Length(max=1024))
     patientId = fields.String(required=True, validate=_WORD)
     encounterId = fields.String(load_default="", allow_none=True, validate=validate.Length(max=1024))
 
 
-class _Authorization(Schema):
+class _Authorization(Lenient):
     """What the service itself needs is required; the rest is checked for its type and not used."""
-
-    class Meta:
-        unknown = EXCLUDE
 
     # Visible ASCII only: a line break in a token would write headers of its own.
     access_token = fields.String(
@@ -44,10 +45,7 @@ class _Authorization(Schema):
     patient = fields.String(load_default=None, allow_none=True, validate=_WORD)
 
 
-class _HookRequest(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
+class _HookRequest(Lenient):
     hook = fields.String(required=True, validate=validate.Equal(HOOK, error=f"must be '{HOOK}'"))
     hookInstance = fields.UUID(required=True)
     # Only roughly an address: whether it may be asked is decided by the allow-list, and a server
@@ -81,12 +79,12 @@ _SCHEMA = _HookRequest()
 _REMEDIES = {
     "hook": f"send the hook '{HOOK}' to this service",
     "hookInstance": "send a new UUID with every call",
-    "context.patientId": "send the FHIR id of the patient whose chart is open",
+    "patientId": "send the FHIR id of the patient whose chart is open",
     "fhirServer": "send the base URL of the FHIR server, with http or https",
     "fhirAuthorization": "send an access token as CDS Hooks describes it, or leave it out",
-    "fhirAuthorization.access_token": "send the token as the authorization server issued it",
-    "fhirAuthorization.token_type": "send a Bearer token",
-    "fhirAuthorization.patient": "send a token for the patient whose chart is open",
+    "access_token": "send the token as the authorization server issued it",
+    "token_type": "send a Bearer token",
+    "patient": "send a token for the patient whose chart is open",
     "prefetch": "send an object with one entry for each prefetch key of the discovery document",
 }
 
@@ -119,7 +117,7 @@ def read_envelope(body: Any) -> HookRequest:
     try:
         values = _SCHEMA.load(body)
     except ValidationError as error:
-        raise RequestError(400, *_faults(error.messages)) from None
+        raise RequestError(400, *faults_of(error.messages, _REMEDIES)) from None
     context, token = values["context"], values["fhirAuthorization"]
     return HookRequest(
         patient_id=context["patientId"],
@@ -133,9 +131,12 @@ def read_envelope(body: Any) -> HookRequest:
     )
 
 
-def _faults(messages: Any, path: str = "") -> list[Fault]:
-    """marshmallow's messages as faults; they name fields and rules, never what was sent."""
-    if isinstance(messages, dict):
-        return [f for key, value in messages.items() for f in _faults(value, f"{path}.{key}".lstrip("."))]
-    path = path.replace("._schema", "")
-    return [Fault(path, " ".join(str(message).rstrip(".") for message in messages), _REMEDIES.get(path, ""))]
+def faults_of(messages: Any, remedies: Mapping[str, str], path: str = "") -> Iterator[Fault]:
+    """marshmallow's messages as faults; they name fields and rules, never what was sent. ``remedies``: by field."""
+    if not isinstance(messages, dict):
+        said = " ".join(str(message).rstrip(".") for message in messages)
+        yield Fault(path, said, remedies.get(path.rpartition(".")[2], ""))
+        return
+    for key, value in messages.items():
+        below = f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}".lstrip(".")
+        yield from faults_of(value, remedies, path if key == "_schema" else below)

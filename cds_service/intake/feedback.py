@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from cds_service.errors import Fault, RequestError
+from cds_service.intake.envelope import Lenient, faults_of
 
 MOST_ENTRIES = 200
 MOST_SUGGESTIONS = 63  # as many as a uuid of ours can number
@@ -54,21 +55,16 @@ class _Moment(fields.Field[datetime]):
         return moment
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Accepted(_Lenient):
+class _Accepted(Lenient):
     id = fields.String(required=True, validate=[validate.Length(max=64), _is_uuid])
 
 
-class _Coding(_Lenient):
+class _Coding(Lenient):
     code = fields.String(load_default="", allow_none=True, validate=[validate.Length(max=1000), _no_nul])
     system = fields.String(load_default="", allow_none=True, validate=[validate.Length(max=1000), _no_nul])
 
 
-class _OverrideReason(_Lenient):
+class _OverrideReason(Lenient):
     reason = fields.Nested(_Coding, load_default=None, allow_none=True)
     userComment = fields.String(
         load_default=None,
@@ -83,7 +79,7 @@ class _OverrideReason(_Lenient):
             raise ValidationError("has neither reason nor userComment")  # cds-fb-3
 
 
-class _FeedbackSchema(_Lenient):
+class _FeedbackSchema(Lenient):
     card = fields.String(required=True, validate=[validate.Length(max=64), _is_uuid])
     outcome = fields.String(required=True, validate=validate.OneOf(OUTCOMES, error="must be accepted or overridden"))
     acceptedSuggestions = fields.List(
@@ -145,7 +141,7 @@ def read_feedback(body: Any) -> FeedbackRequest:
     try:
         values = _SCHEMA.load(sent)
     except ValidationError as error:
-        raise RequestError(400, *_faults(error.messages, "feedback")) from None
+        raise RequestError(400, *faults_of(error.messages, _REMEDIES, "feedback")) from None
     return FeedbackRequest(tuple(_feedback(one) for one in values), _origin(body))
 
 
@@ -167,16 +163,3 @@ def _origin(body: Mapping[str, Any]) -> str:
     extension = body.get("extension")
     origin = extension.get(ORIGIN) if isinstance(extension, dict) else None
     return origin if origin in ORIGINS else ORIGINS[0]
-
-
-def _faults(messages: Any, path: str) -> Iterator[Fault]:
-    """marshmallow's messages as faults; they name fields and rules, never what was sent."""
-    if not isinstance(messages, dict):
-        said = " ".join(str(message).rstrip(".") for message in messages)
-        yield Fault(path, said, _REMEDIES.get(path.rpartition(".")[2], ""))
-        return
-    for key, value in messages.items():
-        if key == "_schema":
-            yield from _faults(value, path)
-        else:
-            yield from _faults(value, f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}")

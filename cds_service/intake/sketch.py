@@ -82,10 +82,7 @@ class Sketcher:
         if words in self.codes.concepts:
             rows = [r for r in self.codes.rows if r.concept == words]
             best = [r for r in rows if r.written] or [r for r in rows if r.role == ""] or rows
-            snomed_first = sorted(
-                best, key=lambda r: (r.code.endswith("-"), r.system not in ("snomed", "loinc", "rxnorm"))
-            )
-            row = snomed_first[0]
+            row = min(best, key=lambda r: (r.code.endswith("-"), r.system not in ("snomed", "loinc", "rxnorm")))
             return {"system": SYSTEMS[row.system], "code": row.code.rstrip("-"), "display": row.display}
         system, _, rest = words.replace(":", " ", 1).partition(" ")
         if system in SYSTEMS and rest:
@@ -113,10 +110,8 @@ class Sketcher:
             resource["birthDate"] = self._born(age)
         if sex != "unknown":
             resource["gender"] = sex
-        if str(given.get("deceased", "no")) == "yes":
-            resource["deceasedBoolean"] = True
-        elif "deceased" in given:
-            resource["deceasedBoolean"] = False
+        if "deceased" in given:
+            resource["deceasedBoolean"] = str(given["deceased"]) == "yes"
         if str(given.get("interpreter", "no")) == "yes":
             url = "http://hl7.org/fhir/StructureDefinition/patient-interpreterRequired"
             resource["extension"] = [{"url": url, "valueBoolean": True}]
@@ -151,9 +146,7 @@ class Sketcher:
         return resource
 
     def _twitch(self, sketch: Sketch) -> Json:
-        return self._problem(
-            {"problem": "R25.3", "onset": sketch["twitch"], **{k: v for k, v in sketch.items() if k != "twitch"}}
-        )
+        return self._problem({"problem": "R25.3", "onset": sketch["twitch"], **sketch})
 
     def _observation(self, sketch: Sketch, head: str, category: str) -> Json:
         resource: Json = {
@@ -353,11 +346,8 @@ class Sketcher:
             return [{"valueDecimal": value}]
         text = str(value)
         day = self.day(text)
-        return (
-            [{"valueDate": day}]
-            if day != text or re.match(r"\d{4}(-\d\d){0,2}$", text)
-            else [{"valueCoding": {"code": text}}]
-        )
+        is_day = day != text or re.match(r"\d{4}(-\d\d){0,2}$", text)
+        return [{"valueDate": day} if is_day else {"valueCoding": {"code": text}}]
 
 
 _CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"

@@ -15,6 +15,10 @@ from cds_service.knowledge.schemas import SEMANTIC
 
 SUMMARY_LIMIT = 140  # of CDS Hooks: fewer characters than this
 _ID = re.compile(r"(?!index\Z)[A-Za-z0-9][A-Za-z0-9_.-]{0,59}\Z", re.IGNORECASE)
+# Rules and pages call these by their bare names, so that one name must not stand for two of them.
+_CALLED_BY_NAME = (
+    "card", "finding", "investigation", "row of analytes.yaml", "row of hypotheses.yaml", "row of references.yaml",
+)  # fmt: skip
 _LISTS_OF_FINDINGS = frozenset(
     {"signs", "after", "void_by", "results", "examined", "whole", "unless"}
 )  # parameters of named functions that name findings
@@ -42,20 +46,15 @@ def _where(content: Content, name: str) -> str:
 
 def _ids(content: Content) -> Iterator[Fault]:
     """An id is the address of a page and the id of a FHIR artefact: it must do as one, and be nobody else's."""
-    rows = {table: [row["id"] for row in found] for table, found in content.tables.items()}
-    rows |= {"analytes.yaml": [row["id"] for row in content.analytes]}
-    rows |= {"contradictions.yaml": [row["id"] for row in content.plain["contradictions.yaml"]["contradictions"]]}
-    # Rules and pages call these by their bare names, so that one name must not stand for two of them.
+    decisions = content.plain["contradictions.yaml"]["contradictions"]
+    tables = {"analytes.yaml": content.analytes, **content.tables, "contradictions.yaml": decisions}
+    names: dict[str, Iterable[str]] = {
+        "card": content.cards, "finding": content.findings, "investigation": content.investigations,
+        "concept": content.codes.concepts, **{f"row of {t}": [row["id"] for row in rows] for t, rows in tables.items()},
+    }  # fmt: skip
     taken: dict[str, str] = {}
-    for kind, names in (
-        ("card", content.cards), ("finding", content.findings), ("investigation", content.investigations),
-        ("row of analytes.yaml", rows.pop("analytes.yaml")), ("row of hypotheses.yaml", rows.pop("hypotheses.yaml")),
-        ("row of references.yaml", rows.pop("references.yaml")),
-    ):  # fmt: skip
-        yield from _unlike(content, kind, names, taken)
-    yield from _unlike(content, "concept", content.codes.concepts, {})
-    for table, names in rows.items():
-        yield from _unlike(content, f"row of {table}", names, {})
+    for kind, own in names.items():
+        yield from _unlike(content, kind, own, taken if kind in _CALLED_BY_NAME else {})
 
 
 def _unlike(content: Content, kind: str, names: Iterable[str], taken: dict[str, str]) -> Iterator[Fault]:

@@ -80,9 +80,8 @@ class Reading:
             words = _WORD.findall(plain)
             if not (self.regions.may_be_in(words) or self.traps.may_be_in(words)):
                 continue
-            side = next((name for name, pattern in self.sides if pattern.search(plain)), "")
-            if _has(self.sides, "left", plain) and _has(self.sides, "right", plain):
-                side = "both"
+            sides = [name for name, pattern in self.sides if pattern.search(plain)]
+            side = "both" if {"left", "right"} <= set(sides) else next(iter(sides), "")
             for _, pattern in self.sides:
                 # "Back of the left hand" is the back of the hand.
                 plain = pattern.sub("", plain).replace("  ", " ")
@@ -167,10 +166,6 @@ class Reading:
     def medicines_in(self, text: str) -> tuple[Match, ...]:
         concepts = {c for hit in self.medicine_pattern.findall(fold(text)) for c in self.medicine_names[hit]}
         return tuple(Match(concept, "words", "text", "") for concept in sorted(concepts))
-
-
-def _has(sides: WordTable, wanted: str, text: str) -> bool:
-    return any(name == wanted and pattern.search(text) for name, pattern in sides)
 
 
 def _words(table: WordTable, text: str) -> tuple[Match, ...]:
