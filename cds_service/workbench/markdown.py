@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 import nh3
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-# GitHub's flavour, as CDS Hooks asks for, with HTML off: what stands in a chart stays text.
-_READER = MarkdownIt("gfm-like", {"html": False, "linkify": False, "maxNesting": 20}).disable(["image", "linkify"])
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
 _TAGS = {"p", "ul", "ol", "li", "strong", "em", "a", "br", "code", "pre", "blockquote", "table", "thead", "tbody",
          "tr", "th", "td", "h1", "h2", "h3", "h4", "hr", "s"}  # fmt: skip
 
@@ -17,10 +20,18 @@ def _absolute(element: str, attribute: str, value: str) -> str | None:
     return value if attribute != "href" or value.lower().startswith(("https://", "http://")) else None
 
 
+@cache
+def _reader() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # a start does not wait for it
+
+    # GitHub's flavour, as CDS Hooks asks for, with HTML off: what stands in a chart stays text.
+    return MarkdownIt("gfm-like", {"html": False, "linkify": False, "maxNesting": 20}).disable(["image", "linkify"])
+
+
 def rendered(text: str) -> Markup:
     """Safe HTML. Links lead to other sites only by http or https, and tell them nothing of us."""
     html = nh3.clean(
-        _READER.render(text), tags=_TAGS, attributes={"a": {"href"}}, url_schemes={"http", "https"},
+        _reader().render(text), tags=_TAGS, attributes={"a": {"href"}}, url_schemes={"http", "https"},
         attribute_filter=_absolute, link_rel="noopener noreferrer",
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )  # fmt: skip
