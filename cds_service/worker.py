@@ -9,18 +9,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from io import BytesIO
+from typing import Any, TypeVar
 
 import orjson
 from gunicorn import util
 from gunicorn.http import errors
+from gunicorn.http.body import Body, LengthReader
 from gunicorn.workers.gthread import ThreadWorker
 
 from cds_service import fhir
 from cds_service.web.journal import fields
 
 log = logging.getLogger("cds_service")
+T = TypeVar("T")
 
 # A client that reads its answer too slowly is given up after this.
 SEND_SECONDS = 30.0
@@ -45,19 +49,26 @@ class TimedSocket:
 
         Whoever asks may have set a timeout of their own: the one that ends first counts.
         """
+        return self._in_time(self._socket.recv, size) or b""
+
+    def recv_into(self, room: memoryview) -> int:
+        """How many bytes have arrived in ``room``; otherwise as ``recv``."""
+        return self._in_time(self._socket.recv_into, room) or 0
+
+    def _in_time(self, receive: Callable[[Any], T], place: Any) -> T | None:
         theirs, left = self._socket.gettimeout(), self._until - time.monotonic()
         if theirs is not None and theirs < left:
-            return bytes(self._socket.recv(size))
+            return receive(place)
         try:
             if left <= 0:
                 raise TimeoutError
             self._socket.settimeout(left)
-            return bytes(self._socket.recv(size))
+            return receive(place)
         except TimeoutError:
             self.expired = True
             if self.head_is_read:
                 raise
-            return b""
+            return None
         finally:
             self._socket.settimeout(SEND_SECONDS if theirs is None else theirs)
 
@@ -74,6 +85,33 @@ class TimedSocket:
         """A kept-alive connection begins its next request."""
         self._until = time.monotonic() + seconds
         self.head_is_read = False
+
+
+class OnePiece(Body):  # type: ignore[misc]
+    """A body of known length. Asked for at once, it is received where it stays; gunicorn copies it five times."""
+
+    def read(self, size: int | None = None) -> bytes:
+        length = self.reader.length
+        if size != length or self.buf.tell():
+            return bytes(super().read(size))
+        self.reader.length = 0
+        try:
+            return self._whole(length)
+        except Exception:
+            self.failed = True  # where the next request begins is not known
+            raise
+
+    def _whole(self, length: int) -> bytes:
+        """All of it, or as much as came before the client hung up."""
+        unreader = self.reader.unreader
+        begun = unreader.take_buffered()
+        unreader.unread(begun[length:])
+        piece, at = BytesIO(bytes(length)), min(len(begun), length)
+        with piece.getbuffer() as room:
+            room[:at] = begun[:length]
+            while at < length and (arrived := unreader.sock.recv_into(room[at:])):
+                at += arrived
+        return piece.getvalue()[:at]  # neither is a copy of a whole body
 
 
 def status_of(error: BaseException) -> HTTPStatus:
@@ -109,6 +147,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         conn.sock.head_is_read = True
+        if isinstance(req.body.reader, LengthReader):
+            req.body = OnePiece(req.body.reader)
         return super().handle_request(req, conn)
 
     def _keepalive_after(self, conn: Any, keepalive: Any) -> Any:
