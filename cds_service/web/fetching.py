@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from urllib.parse import quote
 
 from cds_service.clinical.chart import QUERIES, DataGap
@@ -32,11 +33,17 @@ def fhir_access(settings: Settings) -> FhirAccess:
 
 
 def ask_for_the_rest(
-    found: Prefetched, hook: HookRequest, templates: Mapping[str, str], access: FhirAccess, asker: str = ""
+    found: Prefetched,
+    hook: HookRequest,
+    templates: Mapping[str, str],
+    access: FhirAccess,
+    asker: str = "",
+    meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> dict[str, int]:
     """Fetch the queries that the client has answered in no way, and the pages that follow those it sent.
 
-    A key that is null or failed was answered. Returns how many questions had which outcome.
+    A key that is null or failed was answered. ``meanwhile``: what holds while the server is waited for.
+    Returns how many questions had which outcome.
     Raises RequestError 412 when a required query fails.
     """
     missing = [key for key in templates if key not in hook.prefetch and key not in found.answered]
@@ -56,7 +63,8 @@ def ask_for_the_rest(
     if not questions:
         return {}
     token = hook.authorization.access_token if hook.authorization else ""
-    answers = access.ask(server, questions, token, asker)
+    with meanwhile():
+        answers = access.ask(server, questions, token, asker)
     outcomes = _counted(answers)
     _sort_in(answers[: len(missing)], found)
     for page, answer in zip(pages, answers[len(missing) :], strict=True):

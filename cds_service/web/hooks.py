@@ -25,6 +25,7 @@ from cds_service.web.journal import pseudonym
 from cds_service.web.set_aside import recall
 from cds_service.web.state import State, state
 from cds_service.web.trial import day_of, is_trial
+from cds_service.web.turns import own_turn, turn_left_to_others
 
 hooks = Blueprint("hooks", __name__)
 
@@ -38,6 +39,11 @@ def call(service_id: str) -> Response:
     passed = passed_over(body, wanted_templates(today, here.settings.prefetch), here.glance)
     if passed is not None:
         return _nothing_to_say(passed, here, today)
+    with own_turn(len(body)):
+        return _whole_reading(body, here, today)
+
+
+def _whole_reading(body: bytes, here: State, today: date) -> Response:
     hook, outcome = assess_call(decode(body), today)
     intent = here.settings.policy.order_intent
     issuer = Issuer(here.settings.secret, caller().key, intent, _history_form(here), here.settings.handbook)
@@ -65,7 +71,7 @@ def assess_call(body: Any, today: date) -> tuple[HookRequest, Outcome]:
     _note_who(hook, here, today)
     found = sort(hook.prefetch)
     templates = wanted_templates(today, here.settings.prefetch)
-    note(fhir=ask_for_the_rest(found, hook, templates, here.fhir, tenant))
+    note(fhir=ask_for_the_rest(found, hook, templates, here.fhir, tenant, turn_left_to_others))
     source = ChartSource(settled(found), hook.patient_id, hook.encounter_id)
     dismissed = recall(here, tenant, hook.patient_id)
     return hook, assess(source, here.knowledge, here.reading, today, here.settings.policy, dismissed)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from threading import BoundedSemaphore
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore, Lock
 from typing import cast
 
 from flask import current_app
@@ -26,6 +26,7 @@ class State:
     fhir: FhirAccess
     store: Store
     workbench: bool = False  # whether trial calls are honoured
+    large: Lock = field(default_factory=Lock)  # held while a large chart is read
 
 
 def state() -> State:

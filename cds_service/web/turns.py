@@ -1,0 +1,43 @@
+"""Large charts are read one after the other in each worker, however many arrive together.
+
+The threads of a worker share one interpreter: read together they are not ready sooner, and each needs ten times its
+bytes meanwhile, scattered so that the memory is not given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import g
+
+from cds_service.web.state import state
+
+LARGE = 500_000  # bytes of a body: twice those of 300 resources
+
+
+@contextmanager
+def own_turn(size: int) -> Iterator[None]:
+    """Read a chart of this size, in bytes, when it is its turn; those that are not large have no turn to wait for."""
+    if size < LARGE:
+        yield
+        return
+    with state().large:
+        g.has_turn = True
+        try:
+            yield
+        finally:
+            g.has_turn = False
+
+
+@contextmanager
+def turn_left_to_others() -> Iterator[None]:
+    """While another server is waited for, the next chart may be read."""
+    if not g.get("has_turn", False):
+        yield
+        return
+    state().large.release()
+    try:
+        yield
+    finally:
+        state().large.acquire()

@@ -1,0 +1,52 @@
+"""Large charts are read one after the other, and nobody waits for one that waits for a FHIR server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+
+import pytest
+from flask import Flask
+
+from cds_service.web.turns import LARGE, own_turn, turn_left_to_others
+from tests.applications import client
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as thread:
+        yield thread
+
+
+def read(app: Flask, size: int) -> str:
+    with app.app_context(), own_turn(size):
+        return "read"
+
+
+def test_a_large_chart_waits_for_another_and_a_small_one_does_not(elsewhere: ThreadPoolExecutor) -> None:
+    app = client().application
+    with app.app_context(), own_turn(LARGE):
+        assert elsewhere.submit(read, app, LARGE - 1).result(5) == "read"
+        waiting = elsewhere.submit(read, app, LARGE)
+        with pytest.raises(NotYet):
+            waiting.result(0.1)
+    assert waiting.result(5) == "read"
+
+
+def test_while_a_server_is_asked_the_next_is_read(elsewhere: ThreadPoolExecutor) -> None:
+    app = client().application
+    with app.app_context(), own_turn(LARGE):
+        with turn_left_to_others():
+            assert elsewhere.submit(read, app, LARGE).result(5) == "read"
+        with pytest.raises(NotYet):
+            elsewhere.submit(read, app, LARGE).result(0.1)
+
+
+def test_a_turn_ends_with_an_error_too(elsewhere: ThreadPoolExecutor) -> None:
+    app = client().application
+    with app.app_context():
+        with pytest.raises(ValueError, match="unreadable"), own_turn(LARGE):
+            raise ValueError("unreadable")
+        with turn_left_to_others():  # there is none to leave
+            assert elsewhere.submit(read, app, LARGE).result(5) == "read"
