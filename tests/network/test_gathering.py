@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -69,6 +71,25 @@ def test_an_answer_beyond_the_most_resources_is_not_complete() -> None:
 def test_an_optional_answer_that_failed_is_not_answered(wrong: str) -> None:
     found = gathered({}, wrong)
     assert "procedures" not in found.answered
+
+
+def test_the_time_in_which_a_server_is_waited_for_is_known() -> None:
+    spent: list[str] = []
+
+    @contextmanager
+    def meanwhile() -> Iterator[None]:
+        spent.append("began")
+        yield
+        spent.append("ended")
+
+    with fhir_serving() as fhir:
+        fhir.records = [PATIENT, one("Condition")]
+        hook = HookRequest("p1", fhir_server=fhir.base)
+        access = FhirAccess(read_servers(fhir.base), Limits(deadline=2))
+        ask_for_the_rest(sort({}), hook, TEMPLATES, access, meanwhile=meanwhile)
+        assert spent == ["began", "ended"]
+        ask_for_the_rest(sort({}), HookRequest("p1"), TEMPLATES, access, meanwhile=meanwhile)
+        assert spent == ["began", "ended"]  # nobody was asked
 
 
 def test_null_stays_unanswered() -> None:

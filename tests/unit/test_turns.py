@@ -11,6 +11,7 @@ from flask import Flask
 
 from cds_service.web.turns import LARGE, own_turn, turn_left_to_others
 from tests.applications import client
+from tests.conftest import FIXTURES
 
 
 @pytest.fixture
@@ -32,6 +33,21 @@ def test_a_large_chart_waits_for_another_and_a_small_one_does_not(elsewhere: Thr
         with pytest.raises(NotYet):
             waiting.result(0.1)
     assert waiting.result(5) == "read"
+
+
+def test_the_hook_reads_a_large_chart_in_its_turn(elsewhere: ThreadPoolExecutor) -> None:
+    app = client().application
+    body = (FIXTURES / "requests" / "low-potassium.json").read_bytes() + b" " * LARGE
+
+    def call() -> int:
+        address = "/cds-services/muscle-twitching"
+        return app.test_client().post(address, data=body, content_type="application/json").status_code
+
+    with app.app_context(), own_turn(LARGE):
+        waiting = elsewhere.submit(call)
+        with pytest.raises(NotYet):
+            waiting.result(0.3)
+    assert waiting.result(10) == 200
 
 
 def test_while_a_server_is_asked_the_next_is_read(elsewhere: ThreadPoolExecutor) -> None:
