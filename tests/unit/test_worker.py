@@ -73,6 +73,7 @@ def test_a_body_ends_where_its_length_says(ends: tuple[socket.socket, socket.soc
     assert body.read(10) == b"0123456789"
     assert body.read(10) == b""
     rest = body.reader.unreader.take_buffered()
+    ends[0].settimeout(1)
     assert rest + (ends[0].recv(100) if not rest else b"") == b"POST /next"
 
 
