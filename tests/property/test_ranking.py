@@ -230,6 +230,17 @@ def _(it: Ranked) -> bool:
     )
 
 
+@rule("6: core bloods stand beside a lone cause or medicine, never beside nerve hyperexcitability")
+def _(it: Ranked) -> bool:
+    if it.fired_of("T0", "T1", "T2", "T3") or it.bloods_for_a_cause or not it.fired_of("T4", "T5", "T6"):
+        return True
+    return ("TW17" in it.ids) is ("TW17" in it.fired and not it.fired_of("T6") and _is_lone(it))
+
+
+def _is_lone(it: Ranked) -> bool:
+    return sum(TIER_OF[one.ids[0]] in ("T4", "T5") for one in it.shown) == 1
+
+
 @rule("7: at most one benign card, the most telling one")
 def _(it: Ranked) -> bool:
     return it.shown_of("T7") in ([], it.fired_of("T7")[:1])

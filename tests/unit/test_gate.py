@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cds_service.clinical.gate import charted_twitching
 from cds_service.worked_examples import case_of
 
 CHARTED = {"problem": "R25.3", "recorded": "3 days ago"}
@@ -33,3 +34,87 @@ def form(ago: int, on: str) -> dict[str, Any]:
 def test_the_days_since_onset(record: list[Any], least: float, most: float, knowledge: Any, reading: Any) -> None:
     value = case_of(record, knowledge, reading)["duration_days"].value
     assert value is not None and (value.low, value.high) == (least, most)
+
+
+TWITCHING = {"symptom": "fasciculation", "value": "yes"}
+ENDED = {"problem": "R25.3", "onset": "40 days ago", "abated": "3 days ago"}
+NONE_SEEN = {"exam": "fasciculation", "value": "no"}
+
+
+@pytest.mark.parametrize(
+    ("record", "presence", "cites"),
+    [
+        ([], "unknown", []),
+        ([{"problem": "R25.3", "recorded": "3 days ago"}], "present", ["1"]),
+        ([{"problem": "R25.3", "recorded": "3 days ago", "status": "resolved"}], "absent", ["1"]),
+        ([{"problem": "R25.3", "recorded": "3 days ago", "verification": "refuted"}], "absent", ["1"]),
+        ([{**TWITCHING, "on": "180 days ago"}], "present", ["1"]),
+        ([{**TWITCHING, "on": "181 days ago"}], "unknown", []),
+        ([{**TWITCHING, "on": "unknown"}], "unknown", []),
+        ([{**NONE_SEEN, "on": "3 days ago"}], "absent", ["1"]),
+        ([{**NONE_SEEN, "on": "900 days ago"}], "absent", ["1"]),
+        # The newer of two statements counts; of one day the twitching.
+        ([{**TWITCHING, "on": "9 days ago"}, {**NONE_SEEN, "on": "8 days ago"}], "absent", ["2"]),
+        ([{**TWITCHING, "on": "8 days ago"}, {**NONE_SEEN, "on": "8 days ago"}], "present", ["1"]),
+        ([{**TWITCHING, "on": "7 days ago"}, {**NONE_SEEN, "on": "8 days ago"}], "present", ["1"]),
+        ([{**TWITCHING, "on": "9 days ago"}, {**NONE_SEEN, "on": "unknown"}], "present", ["1"]),
+        # A current problem stands although nothing was seen once.
+        ([{"problem": "R25.3", "recorded": "9 days ago"}, {**NONE_SEEN, "on": "3 days ago"}], "present", ["1"]),
+        ([{**TWITCHING, "on": "9 days ago"}, ENDED], "absent", ["2"]),
+        ([{**TWITCHING, "on": "2 days ago"}, ENDED], "present", ["1"]),
+        # The newest is cited first.
+        ([{**TWITCHING, "on": "9 days ago"}, {**TWITCHING, "on": "3 days ago"}], "present", ["2", "1"]),
+        ([{"answers": {"site.where": ["left-leg"]}, "on": "180 days ago"}], "present", ["1"]),
+        ([{"answers": {"site.where": ["left-leg"]}, "on": "181 days ago"}], "unknown", []),
+        ([{"answers": {"weak": "yes"}, "on": "3 days ago"}], "unknown", []),
+        ([{"visit": "", "reason": "R25.3", "status": "in-progress"}], "present", ["1"]),
+        ([{"visit": "", "reason": "R25.3", "status": "triaged"}], "present", ["1"]),
+        ([{"visit": "", "reason": "R25.3", "status": "finished"}], "unknown", []),
+        # Twitching may be the value of another observation.
+        ([{"exam": "movements", "value": "R25.3", "on": "3 days ago"}], "present", ["1"]),
+        ([{"exam": "movements", "value": "R25.2", "on": "3 days ago"}], "unknown", []),
+    ],
+)  # fmt: skip
+def test_the_newest_statement_opens_or_closes_the_gate(
+    record: list[Any], presence: str, cites: list[str], knowledge: Any, reading: Any
+) -> None:
+    finding = charted_twitching(case_of(record, knowledge, reading))
+    assert finding.presence.value == presence
+    assert [e.reference.rpartition("-")[2] for e in finding.evidence] == cites
+
+
+def began(day: str, on: str = "today") -> dict[str, Any]:
+    return {"answers": {"onset.date": day}, "on": on}
+
+
+@pytest.mark.parametrize(
+    ("record", "onset"),
+    [
+        ([{"twitch": "40 days ago"}], "2026-05-06"),
+        ([{"twitch": "40 days ago"}, {"twitch": "60 days ago"}], "2026-04-16"),
+        ([{"twitch": "40 days ago"}, {"twitch": "60 days ago", "status": "resolved"}], "2026-05-06"),
+        ([CHARTED], None),
+        ([{"twitch": "40 days ago"}, began("50 days ago")], "2026-04-26"),
+        ([{"twitch": "40 days ago"}, began("no idea")], "2026-05-06"),
+        ([began("50 days ago", "9 days ago"), began("30 days ago")], "2026-05-16"),
+        ([began("50 days ago"), began("30 days ago", "9 days ago")], "2026-04-26"),
+    ],
+)  # fmt: skip
+def test_the_stated_onset(record: list[Any], onset: str | None, knowledge: Any, reading: Any) -> None:
+    found = case_of(record, knowledge, reading).onset
+    assert (found and str(found)) == onset
+
+
+@pytest.mark.parametrize(
+    ("record", "known"),
+    [
+        ([{"twitch": "40 days ago"}], "present"),
+        ([CHARTED], "absent"),
+        ([CHARTED, form(0, "3 days ago")], "present"),
+        ([CHARTED, form(84, "3 days ago")], "present"),
+    ],
+)
+def test_whether_the_onset_is_stated(record: list[Any], known: str, knowledge: Any, reading: Any) -> None:
+    finding = case_of(record, knowledge, reading)["duration_known"]
+    assert finding.presence.value != "present" or finding.evidence
+    assert finding.presence.value == known

@@ -33,3 +33,9 @@ def test_without_an_onset_or_a_date_nothing_is_said_of_time(knowledge: Any, read
     no_onset = case_of([{"problem": "R25.3"}, {"medicine": "med_ssri", "since": "60 days ago"}], knowledge, reading)
     for case in (undated, no_onset):
         assert [evidence.value for evidence in case["causal_medicine_on_file"].against] == [""]
+
+
+def test_a_medicine_is_called_by_its_ingredient_where_that_is_known(knowledge: Any, reading: Any) -> None:
+    record = [{"twitch": "40 days ago"}, {"medicine": "Sertraline 50 mg tablet", "since": "60 days ago"}]
+    (evidence,) = case_of(record, knowledge, reading)["causal_medicine_on_file"].evidence
+    assert evidence.title == "sertraline"

@@ -132,6 +132,16 @@ def test_how_far_a_denial_reaches(text: str, verdict: bool) -> None:
         ("possible tremor, weakness or wasting", None, None),
         ("no tremor, rash, cough, headache, vertigo, syncope, weakness, palpitations or wasting", False, False),
         ("history of tremor, rash, cough, headache, vertigo, syncope, weakness, pain or wasting", True, True),
+        # An item has at most one word beside its own; joined by "and" it has up to two.
+        ("no tremor, new weakness", False, "silent"),
+        ("no tremor, new hand weakness", True, "silent"),
+        ("no tremor, weakness again", False, "silent"),
+        ("no tremor, weakness again today", True, "silent"),
+        ("no tremor, and weakness again", False, "silent"),
+        ("no tremor, and weakness again today", True, "silent"),
+        ("no tremor, weakness and hand pain", False, "silent"),
+        ("no tremor, weakness and new hand pain", True, "silent"),
+        ("no tremor, weakness and loss of bulk", True, "silent"),
         # Said of a place, or after a new beginning, it is no item of the list.
         ("no tremor, weakness of the hand", True, "silent"),
         ("no tremor, weakness of the hand or arm", True, "silent"),

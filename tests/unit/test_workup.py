@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cds_service.clinical.knowledge import CardOrder, Investigation, OrderItem
+from cds_service.clinical.analytes import LabValue, Limits
+from cds_service.clinical.chart import Chart, Match, Order, Patient, Quantity, Result
+from cds_service.clinical.findings import Case
+from cds_service.clinical.formula import compile_formula
+from cds_service.clinical.knowledge import CardOrder, CardSuggestion, Investigation, OrderItem, Reason
+from cds_service.clinical.spans import Span
 from cds_service.clinical.workup import (
     Plan,
     PlannedOrder,
     PlannedSuggestion,
     Withheld,
     _fit,
+    _is_normal,
     _notes,
     across_cards,
     asked_within,
+    plan,
     plan_order,
     priority_given,
 )
 from cds_service.worked_examples import case_of
+from tests.conftest import TODAY
 
 
 def lab(name: str, *analytes: str) -> Investigation:
@@ -120,3 +129,218 @@ def test_all_is_pending_when_something_is_ordered_and_nothing_is_left_to_suggest
     assert Plan(withheld=(done,)).all_pending is False
     assert Plan((asks("more", (C, "routine")),), (pending,)).all_pending is False
     assert Plan((asks("more", (C, "routine")),), (pending,)).investigations == {"A", "C"}
+
+
+def order(code: str, on: str = "3 days ago", status: str = "active", **more: Any) -> dict[str, Any]:
+    return {"order": code, "on": on, "status": status, **more}
+
+
+def lab_result(name: str, value: float, on: str = "3 days ago", **more: Any) -> dict[str, Any]:
+    return {"lab": name, "value": value, "unit": "mmol/L", "on": on, **more}
+
+
+TWITCH = {"twitch": "60 days ago"}
+ORDERED = "already ordered on 2026-06-12"
+K_NA = Investigation(
+    "K-NA", "Potassium and sodium", "laboratory",
+    (OrderItem("Potassium", "potassium", ("K",)), OrderItem("Sodium", "sodium", ("Na",))), pending_for=30,
+)  # fmt: skip
+STUDY = Investigation(
+    "STUDY", "EMG with NCS", "study", (OrderItem("EMG", "order_emg"), OrderItem("NCS", "order_ncs")), pending_for=90
+)
+
+
+def planned(test: Investigation, record: list[Any], knowledge: Any, reading: Any, **more: Any) -> tuple[str, Any]:
+    """What becomes of an order of a test: suggested with its parts, or the state in which it is withheld."""
+    asked = more.pop("asked", frozenset())
+    known = replace(
+        knowledge, investigations={**knowledge.investigations, test.id: test}, panels={"panel": frozenset({"K", "Na"})}
+    )
+    found = plan_order(CardOrder(test.id, "routine", **more), case_of(record, known, reading), asked)
+    if isinstance(found, Withheld):
+        return found.state, found.because
+    return "suggested", [item.text for item in found.items]
+
+
+@pytest.mark.parametrize(
+    ("record", "state", "said"),
+    [
+        ([], "suggested", ["Potassium", "Sodium"]),
+        ([lab_result("potassium", 4.0)], "suggested", ["Sodium"]),
+        ([lab_result("potassium", 3.4)], "suggested", ["Potassium", "Sodium"]),
+        ([lab_result("potassium", 4.0), lab_result("sodium", 140)], "done", "a normal result still counts"),
+        ([order("potassium")], "suggested", ["Sodium"]),
+        ([order("potassium"), order("sodium", "9 days ago")], "pending", ORDERED),
+        ([order("potassium", "30 days ago"), order("sodium", "30 days ago")], "pending",
+         "already ordered on 2026-05-16"),
+        ([order("potassium", "31 days ago"), order("sodium", "31 days ago")], "suggested", ["Potassium", "Sodium"]),
+        ([order("potassium", status="draft"), order("sodium", status="draft")], "pending", ORDERED),
+        ([order("potassium", status="on-hold"), order("sodium")], "suggested", ["Potassium"]),
+        ([order("potassium", status="revoked"), order("sodium")], "suggested", ["Potassium"]),
+        # Done lately, and the result not due yet.
+        ([order("potassium", "7 days ago", "completed"), order("sodium")], "pending", ORDERED),
+        ([order("potassium", "8 days ago", "completed"), order("sodium")], "suggested", ["Potassium"]),
+        ([lab_result("sodium", 140), order("potassium")], "pending", ORDERED),
+        ([order("potassium", "2026"), order("sodium")], "suggested", ["Potassium"]),
+    ],
+)  # fmt: skip
+def test_what_is_ordered_or_done_is_not_asked_for(
+    record: list[Any], state: str, said: Any, knowledge: Any, reading: Any
+) -> None:
+    assert planned(K_NA, [TWITCH, *record], knowledge, reading) == (state, said)
+
+
+def test_what_is_asked_for_by_name_is_not_asked_for_again_in_a_panel(knowledge: Any, reading: Any) -> None:
+    k, both = frozenset({"K"}), frozenset({"K", "Na"})
+    by_name = "what is missing is asked for by name on this card"
+    assert planned(K_NA, [TWITCH], knowledge, reading, asked=k) == ("suggested", ["Sodium"])
+    assert planned(K_NA, [TWITCH], knowledge, reading, asked=both) == ("done", by_name)
+    one_done = [TWITCH, lab_result("sodium", 140)]
+    rest = f"{by_name}; a normal result of the rest still counts"
+    assert planned(K_NA, one_done, knowledge, reading, asked=k) == ("done", rest)
+    both_done = [*one_done, lab_result("potassium", 4.0)]
+    assert planned(K_NA, both_done, knowledge, reading, asked=k) == ("done", "a normal result still counts")
+    assert planned(K_NA, both_done, knowledge, reading, repeat=True) == ("suggested", ["Potassium", "Sodium"])
+
+
+@pytest.mark.parametrize(
+    ("record", "state"),
+    [
+        ([], "suggested"),
+        # An open order of the main study is one of all of it; one of a part only of that part.
+        ([order("order_emg", "90 days ago")], "pending"),
+        ([order("order_emg", "91 days ago")], "suggested"),
+        ([order("order_ncs")], "suggested"),
+        ([order("order_emg", "30 days ago", "completed")], "pending"),
+        ([order("order_emg", "31 days ago", "completed")], "suggested"),
+        ([order("order_cmp")], "suggested"),
+    ],
+)
+def test_an_open_order_of_a_study(record: list[Any], state: str, knowledge: Any, reading: Any) -> None:
+    assert planned(STUDY, record, knowledge, reading)[0] == state
+    within = replace(STUDY, also_pending=frozenset({"order_cmp"}))
+    assert planned(within, record, knowledge, reading)[0] == ("pending" if record == [order("order_cmp")] else state)
+
+
+def test_an_order_that_contains_it_covers_a_single_request_only(knowledge: Any, reading: Any) -> None:
+    covered = {"also_pending": frozenset({"order_cmp"})}
+    alone = replace(K_NA, items=K_NA.items[:1], **covered)
+    assert planned(alone, [order("order_cmp")], knowledge, reading)[0] == "pending"
+    assert planned(replace(K_NA, **covered), [order("order_cmp")], knowledge, reading)[0] == "suggested"
+
+
+def test_a_request_without_a_code_is_known_by_its_text(knowledge: Any, reading: Any) -> None:
+    swallowing = Investigation(
+        "SLT", "Swallowing", "referral", (OrderItem("Swallowing test"), OrderItem("Speech test"))
+    )
+    both = [order("SWALLOWING test"), order("speech test")]
+    assert planned(swallowing, both, knowledge, reading)[0] == "pending"
+    assert planned(swallowing, both[1:], knowledge, reading) == ("suggested", ["Swallowing test"])
+    assert planned(swallowing, [order("another test")], knowledge, reading)[0] == "suggested"
+
+
+@pytest.mark.parametrize(
+    ("enough", "done", "said"),
+    [
+        (2, [], ["Electrolytes", "Phosphate"]),
+        (2, ["sodium"], ["Electrolytes", "Phosphate"]),
+        (2, ["sodium", "potassium"], ["Magnesium", "Phosphate"]),
+        (3, [], ["Electrolytes", "Phosphate"]),
+        (3, ["sodium"], ["Potassium", "Magnesium", "Phosphate"]),
+    ],
+)
+def test_a_panel_replaces_its_tests_when_enough_are_missing(
+    enough: int, done: list[str], said: list[str], knowledge: Any, reading: Any
+) -> None:
+    panel = OrderItem("Electrolytes", "electrolytes", ("K", "Na", "Mg"), enough)
+    others = (OrderItem("Magnesium", "magnesium", ("Mg",)), OrderItem("Phosphate", "phosphate", ("PO4",)))
+    test = Investigation("PANEL", "Electrolytes", "laboratory", (panel, *K_NA.items, *others))
+    record = [TWITCH, *(lab_result(name, 140 if name == "sodium" else 4.0) for name in done)]
+    assert planned(test, record, knowledge, reading) == ("suggested", said)
+
+
+@pytest.mark.parametrize(
+    ("result", "spared"),
+    [
+        (lab_result("potassium", 4.0), True),
+        (lab_result("potassium", 3.4), False),
+        # Outside the usual interval, and a wider action band says that it is no matter.
+        (lab_result("potassium", 5.2), True),
+        (lab_result("potassium", 5.2, range=[3.5, 5.0]), False),
+        (lab_result("potassium", 5.2, flag="H"), False),
+        (lab_result("potassium", 4.0, range=[3.5, 5.0]), True),
+        (lab_result("potassium", 3.6, range=[3.7, 5.0]), False),
+        # A bound that decides nothing.
+        (lab_result("potassium", "<4.0"), False),
+        (lab_result("potassium", ">4.0"), False),
+        (lab_result("potassium", 5.9, note="haemolysed"), False),
+    ],
+)
+def test_only_a_normal_result_spares_a_test(result: Any, spared: bool, knowledge: Any, reading: Any) -> None:
+    case = case_of([TWITCH, result], knowledge, reading)
+    assert isinstance(plan_order(CardOrder("LAB-K", "routine"), case), Withheld) is spared
+
+
+@pytest.mark.parametrize(
+    ("action", "low", "high"),
+    [
+        (Limits(), False, False),
+        (Limits(below=1), True, False),
+        (Limits(at_most=1), True, False),
+        (Limits(above=9), False, True),
+        (Limits(at_least=9), False, True),
+    ],
+)
+def test_a_wider_action_band_says_that_a_side_is_no_matter(
+    action: Limits, low: bool, high: bool, knowledge: Any
+) -> None:
+    row = replace(knowledge.analytes["K"], action=action)
+    value = LabValue(row, Quantity(5, 5, "mmol/L", "5"), Result(reference="1", title="x"))
+    bands = ("borderline_low", "borderline_high", "normal", "low", "critical_high")
+    assert [_is_normal(value, band) for band in bands] == [low, high, True, False, False]
+    own = replace(value, low=1.0)
+    assert [_is_normal(own, band) for band in bands] == [False, False, True, False, False]
+
+
+def test_of_several_codings_of_an_order_one_is_enough(knowledge: Any) -> None:
+    codes = tuple(Match(concept, "", "loinc", concept) for concept in ("other", "potassium"))
+    for turned in (codes, codes[::-1]):
+        entry = Order(reference="1", title="x", codes=turned, when=Span.on(TODAY), status="active")
+        case = Case(Chart(Patient("p"), (entry,)), TODAY, knowledge)
+        assert isinstance(plan_order(CardOrder("LAB-K", "routine"), case), Withheld)
+
+
+def test_a_reason_of_the_card_or_of_the_test_holds_it_back(knowledge: Any, reading: Any) -> None:
+    because = (Reason(compile_formula("babinski"), "for a reason"),)
+    sign = [{"exam": "babinski", "value": value, "on": "3 days ago"} for value in ("yes", "no")]
+    for test, unless in ((K_NA, because), (replace(K_NA, not_when=because), ())):
+        assert planned(test, sign[:1], knowledge, reading, unless=unless) == ("withheld", "for a reason")
+        assert planned(test, sign[1:], knowledge, reading, unless=unless)[0] == "suggested"
+
+
+def test_the_orders_of_a_card(knowledge: Any, reading: Any) -> None:
+    """Each where it is first asked for, the tests by name before the panel, and what is held back once."""
+    a = replace(K_NA, id="A", title="A", items=K_NA.items[:1])
+    known = replace(knowledge, investigations={**knowledge.investigations, "A": a, "K-NA": K_NA, "STUDY": STUDY})
+    holds, not_ = compile_formula("babinski"), compile_formula("atrophy")
+    card = replace(
+        knowledge.cards["TW13"],
+        suggestions=(
+            CardSuggestion("panel", (CardOrder("K-NA", "urgent"),)),
+            CardSuggestion("test", (CardOrder("A", "routine"), CardOrder("STUDY", "routine", when=holds)), True),
+            CardSuggestion("never", (CardOrder("STUDY", "stat"),), when=not_),
+            CardSuggestion("test", (CardOrder("STUDY", "asap", when=not_), CardOrder("STUDY", "urgent"))),
+        ),
+    )
+    sign = {"exam": "babinski", "value": "yes", "on": "3 days ago"}
+    made = plan([card], case_of([sign], known, reading))
+    assert told(made.suggestions) == [
+        ("panel", ["K-NA/urgent/1"], False),
+        ("test", ["A/urgent/1", "STUDY/urgent/2"], True),
+    ]
+    assert made.withheld == ()
+    done = plan(
+        [card], case_of([TWITCH, sign, lab_result("potassium", 4.0), lab_result("sodium", 140)], known, reading)
+    )
+    assert told(done.suggestions) == [("test", ["STUDY/urgent/2"], True)]
+    assert sorted(w.investigation.id for w in done.withheld) == ["A", "K-NA"]
