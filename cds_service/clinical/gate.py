@@ -133,13 +133,13 @@ def days_since_onset(case: Case) -> Finding:
     if case.onset is not None:
         low, high = case.onset.days_ago(today), max(0, (today - case.onset.first).days)
         return _duration(low, high, f"{low} days" if low == high else f"{low} to {high} days", evidence)
-    for answer in case.chart.all(Answer):
-        if answer.item == "onset.ago" and answer.number is not None and answer.when is not None:
-            passed = answer.when.days_ago(today)
-            low = int(answer.number) + passed
-            top = _AGO_TOP.get(int(answer.number))
-            text = f"at least {low} days" if top is None else f"{low} to {top + passed} days"
-            return _duration(low, float("inf") if top is None else top + passed, text, (Evidence.of(answer),))
+    answers = [a for a in case.chart.all(Answer) if a.item == "onset.ago" and a.number is not None and a.when]
+    if answers:
+        answer = max(answers, key=lambda a: (a.last_day, a.reference))
+        began, passed = int(answer.number or 0), max(0, (today - answer.last_day).days)
+        low, top = began + passed, _AGO_TOP.get(began)
+        text = f"at least {low} days" if top is None else f"{low} to {top + passed} days"
+        return _duration(low, float("inf") if top is None else top + passed, text, (Evidence.of(answer),))
     least = max((span.days_ago(today) for span in _dates_charted(case)), default=0)
     if least < 1:
         # A bare entry of today says nothing about when it began.
