@@ -187,9 +187,14 @@ def values(analyte: Analyte, case: Case) -> Iterator[LabValue]:
     return _readable(case.chart.about(Result, analyte.concepts), analyte)
 
 
-def _readable(results: Iterable[Result], analyte: Analyte) -> Iterator[LabValue]:
+def preliminary_values(analyte: Analyte, case: Case) -> Iterator[LabValue]:
+    """What the laboratory has reported and not yet released; read nowhere else."""
+    return _readable(case.chart.about(Result, analyte.concepts), analyte, final=False)
+
+
+def _readable(results: Iterable[Result], analyte: Analyte, final: bool = True) -> Iterator[LabValue]:
     for result in results:
-        if not result.final or result.when is None:
+        if result.final is not final or result.when is None:
             continue
         if not any(m.concept in analyte.concepts and _is_this_analyte(m.role, m.code, analyte) for m in result.codes):
             continue

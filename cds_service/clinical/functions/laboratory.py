@@ -11,6 +11,7 @@ from cds_service.clinical.analytes import (
     every_value,
     is_child,
     newest_value,
+    preliminary_values,
 )
 from cds_service.clinical.chart import Result
 from cds_service.clinical.findings import Case, Evidence, Finding, Judge
@@ -38,6 +39,29 @@ def critical_results(finding: str, with_: Parameters) -> Judge:
             if value is not None and when is not None and when.within(collected, case.today) and formula(case).present:
                 found[analyte] = value
         return _of_values(finding, found, case)
+
+    return judge
+
+
+@named
+def preliminary_criticals(finding: str, with_: Parameters) -> Judge:
+    """A critical value that is not yet final and that no final one of that day or later replaces."""
+    collected = days_of(with_["collected_within"])
+
+    def judge(case: Case) -> Finding:
+        found: dict[str, LabValue] = {}
+        for analyte in case.knowledge.analytes.values():
+            if not analyte.can_be_critical or analyte.any_of or analyte.compute:
+                continue
+            final = newest_value(analyte, case)
+            for lab in preliminary_values(analyte, case):
+                taken = lab.result.when
+                if taken is None or not taken.within(collected, case.today):
+                    continue
+                replaced = final is not None and final.result.when is not None and final.result.when.last >= taken.last
+                if not replaced and band(lab, is_child(case)).startswith("critical"):
+                    found[analyte.id] = lab
+        return _of_values(finding, found, case) if found else Finding(finding, UNKNOWN)
 
     return judge
 
