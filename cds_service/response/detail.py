@@ -35,7 +35,8 @@ def detail(card: CardPlan, assessment: Assessment, lead: bool, handbook: str = "
         section("Also on file; the card on it is switched off by this site", _unspoken(assessment) if lead else ()),
         section("Speaks against", _against(card, case)),
         section(
-            "Consider", (_hypothesis(w, card, case) for w in card.hypotheses) if card.hypotheses else _no_cause(card)
+            "Consider",
+            (_hypothesis(w, card, case) for w in card.hypotheses) if card.hypotheses else _no_cause(card, case),
         ),
         section("Not documented", _not_documented(card, case)),
         section("Why this", _reasoning(card, case)),
@@ -156,10 +157,13 @@ def _tests(weighed: Weighed, card: CardPlan, case: Case) -> Iterator[str]:
         yield f"{title} ({state})" if state else title
 
 
-def _no_cause(card: CardPlan) -> list[str]:
+def _no_cause(card: CardPlan, case: Case) -> list[str]:
     # Where a sign, a disease or a result leads, that is the cause in question, named or not.
-    silent = card.short or any(definition.tier in _LED_BY_A_FACT for definition in card.cards)
-    return [] if silent else ["no charted fact points to a particular cause"]
+    if card.short or any(definition.tier in _LED_BY_A_FACT for definition in card.cards):
+        return []
+    if named := fill.label(case):
+        return [f"{escaped(named)} is on file, not confirmed by EMG or recent neurology"]
+    return [] if case["red_flag_alone"].present else ["no charted fact points to a particular cause"]
 
 
 def _not_documented(card: CardPlan, case: Case) -> Iterator[str]:

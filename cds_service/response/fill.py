@@ -233,6 +233,16 @@ def _ck(card: CardPlan, case: Case, most: int) -> str:
     return "raised CK" if value is None else f"CK {value.low:.0f} U/L"
 
 
+def label(case: Case) -> str:
+    """The neuromuscular diagnosis on file, in the record's own words; empty for none."""
+    named = [e.title for name in ("nmd_label", "known_mnd_or_nmd") if case[name].present for e in case[name].evidence]
+    return named[0] if named else ""
+
+
+def _label(card: CardPlan, case: Case, most: int) -> str:
+    return label(case) or "a neuromuscular diagnosis"
+
+
 _FILLERS: dict[str, Callable[[CardPlan, Case, int], str]] = {
     "findings": _findings,
     "workup": _workup,
@@ -246,6 +256,7 @@ _FILLERS: dict[str, Callable[[CardPlan, Case, int], str]] = {
     "drug_days": _drug_days,
     "questions": _open,
     "movement": _movement,
+    "label": _label,
     "report": _report,
     "report_date": _report_date,
     "report_finding": _report_finding,
