@@ -25,6 +25,7 @@ def study_counts(finding: str, with_: Parameters) -> Judge:
     concepts = frozenset(with_["study"])
     procedures = frozenset(with_.get("procedures", ()))
     not_named = folded(with_.get("not_named", ()))
+    not_saying = folded(with_.get("not_saying", ()))
     full, early = days_of(with_["for"]), days_of(with_["early_for"])
     early_before = days_of(with_["early_before"])
     void_by, progression = tuple(with_.get("void_by", ())), days_or_none(with_, "with_progression")
@@ -34,6 +35,7 @@ def study_counts(finding: str, with_: Parameters) -> Judge:
             study
             for study in _studies(case, concepts, procedures)
             if not any(w in fold(study.title) for w in not_named)
+            and not (isinstance(study, Report) and any(w in fold(study.conclusion) for w in not_saying))
         ]
         study = studies[0] if studies else None
         if study is None or study.when is None:
