@@ -51,7 +51,7 @@ PART_OF_ANOTHER = words("""
     limb_signs_both_sides myoclonus_72h new_af_charted
     reflex_loss_on_both_sides sensory_located_in_arm sensory_located_in_leg sensory_on_both_legs temp_ge_38_5
     tremor_72h trunk_region_sign trunk_sign_located weak_in_leg weakness_located_in_both_legs
-    weakness_located_in_leg
+    weakness_located_in_leg weakness_of_old_stroke
 """)
 HARMLESS_CODES = words("""
     aneurysm_clip anticoagulation anxiety_disorder anxiety_symptom back_pain benign_fasciculation_syndrome

@@ -7,7 +7,7 @@ from datetime import date
 from itertools import combinations
 
 from cds_service import units
-from cds_service.clinical.chart import Answer, Problem, Result
+from cds_service.clinical.chart import Answer, Entry, Problem, Result, State
 from cds_service.clinical.findings import Case, Evidence, Finding, Judge, merged
 from cds_service.clinical.formula import compile_formula, named_in
 from cds_service.clinical.functions.registry import Parameters, named
@@ -147,3 +147,44 @@ def explained_by_earlier(finding: str, with_: Parameters) -> Judge:
         return Finding(finding, ABSENT if free_between else UNKNOWN, diagnosis.evidence)
 
     return judge
+
+
+@named
+def weakness_of_old_lesion(finding: str, with_: Parameters) -> Judge:
+    """Weakness on the side of a paresis that came with an old lesion of the brain, and nothing newer about it."""
+    sign, newer = with_["sign"], tuple(with_["unless"])
+    lesions, pareses = frozenset(with_["diagnoses"]), frozenset(with_["paresis"])
+    old, together = days_of(with_["older_than"]), days_of(with_["together"])
+
+    def judge(case: Case) -> Finding:
+        weak = case[sign]
+        if not weak.present:
+            return Finding(finding, UNKNOWN)
+        charted = [p for p in case.chart.about(Problem, lesions) if p.state is not State.REFUTED and p.when is not None]
+        lesion = next((p for p in charted if p.when and p.when.within(old, case.today) is False), None)
+        if lesion is None or lesion.when is None:
+            return Finding(finding, ABSENT if "conditions" in case.chart.complete else UNKNOWN)
+        of_it = [
+            p for p in _pareses(case, pareses) if p.when and abs((p.when.first - lesion.when.first).days) <= together
+        ]
+        if not of_it:
+            return Finding(finding, UNKNOWN)
+        since = max(p.when.last for p in of_it if p.when)
+        full_since = any(e.when and e.when.first > since for e in weak.denied)
+        if full_since or any(case[name].present for name in newer) or not _one_side_of(weak, of_it):
+            return Finding(finding, ABSENT)
+        return Finding(finding, PRESENT, tuple(Evidence.of(entry) for entry in (lesion, *of_it)))
+
+    return judge
+
+
+def _pareses(case: Case, concepts: frozenset[str]) -> list[Entry]:
+    problems = [p for p in case.chart.about(Problem, concepts) if p.state is not State.REFUTED]
+    return [*problems, *(r for r in case.chart.about(Result, concepts) if r.says == "yes")]
+
+
+def _one_side_of(weak: Finding, pareses: list[Entry]) -> bool:
+    """All that is weak lies on one side, which no paresis contradicts."""
+    sides = {site.side for site in weak.sites} - {""}
+    recorded = {site.side for entry in pareses for site in entry.sites} - {""}
+    return len(sides) == 1 and "both" not in sides and (not recorded or sides <= recorded)
