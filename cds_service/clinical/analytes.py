@@ -356,7 +356,7 @@ def uncounted_values(case: Case) -> tuple[tuple[Evidence, str], ...]:
 
 def _uncounted(analyte: Analyte, result: Result) -> str:
     if not result.final:
-        return "not final yet, so it counts for nothing here"
+        return "not final yet, so it stands for no result"
     if analyte.read(result) is not None:
         return ""
     if replace(analyte, possible=(-math.inf, math.inf)).read(result) is not None:
