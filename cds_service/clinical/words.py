@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9+/'\-]*|[.,;:?!\n]")
 _SENTENCE_ENDS = frozenset(".;:!\n")
+_MARKS = frozenset(",?")  # inside a sentence
 _REACH = 6  # words before a phrase in which a denial still speaks of it
 _GAP = 3  # other words allowed inside a phrase of three or more words
 # "Examination: not normal" does not say "examination normal".
@@ -108,13 +109,16 @@ class PhraseBook:
             return ()
         heard: dict[str, Heard] = {}
         for sentence, answer in _sentences(said):
-            words = [word for word in sentence if word not in ",?"]
+            settled = set(heard)  # what need not be looked for in this sentence
             for start, word in enumerate(sentence):
                 for phrase in self._by_first.get(word, ()):
-                    if phrase.finding in heard:
+                    if phrase.finding in settled:
                         continue
                     end = _match(phrase.words, sentence, start)
-                    if end is None or any(_contains(words, block) for block in phrase.unless):
+                    if end is None:
+                        continue
+                    settled.add(phrase.finding)
+                    if any(_contains(sentence, block) for block in phrase.unless):
                         continue
                     says = self._verdict(phrase, sentence, start, end, answer)
                     denied = "no " if phrase.says and says is False else ""
@@ -314,6 +318,9 @@ def _listed_to_the_end(sentence: list[str], start: int, end: int) -> bool:
     )
 
 
-def _contains(words: list[str], block: tuple[str, ...]) -> bool:
-    width = len(block)
+def _contains(sentence: list[str], block: tuple[str, ...]) -> bool:
+    """Whether a sentence has these words side by side, whatever marks stand between them. Asked once per finding."""
+    if block[0] not in sentence:
+        return False
+    words, width = [word for word in sentence if word not in _MARKS], len(block)
     return any(tuple(words[i : i + width]) == block for i in range(len(words) - width + 1))
