@@ -8,12 +8,44 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-_TOKEN = re.compile(r"[a-z0-9][a-z0-9+/'\-]*|[.,;:?!\n]")
-_SENTENCE_ENDS = frozenset(".;:!\n")
-_MARKS = frozenset(",?")  # inside a sentence
+_TOKEN = re.compile(r"[a-z0-9][a-z0-9+/'\-]*|[.,;:?!\n\r\v\f()\[\]-]|" + "\xbf")
+_SENTENCE_ENDS = frozenset(".;:!\n\r\v\f")
+_ASIDES = frozenset("()-")  # brackets and dashes: what stands beyond one is a statement of its own
+_DOUBTS_NEXT = "\xbf"  # a question mark before a word: "?MND", "? cause"
+_MARKS = _ASIDES | frozenset(",?") | {_DOUBTS_NEXT}  # inside a sentence
+_BRACKETS = {"[": "(", "]": ")"}
+_ASKED = re.compile(r"(?<![^\s(,;:.\-])\?+(?=[ \t]*[a-z0-9])")
+# Signs that do the work of a dash; a hyphen does it where a blank follows, but for "hyper- or hypotonia".
+_DASH = re.compile(
+    r"--+>?|->|=>|\||</?(?:br|p|div|li|tr|td)\s*/?>|(?<=[a-z0-9)])-(?=[ \t]+(?!and\b|or\b|to\b)[a-z0-9(])"
+)
+_JOINED = re.compile(r"[/+]+")
+_WHOLE_WORD = re.compile(r"[a-z][a-z0-9'\-]+")  # r/o, s/p, w/o and 4/5 have shorter or other parts
+_PLAIN_WORD = re.compile(r"[a-z][a-z']+")
+# With these the hyphen turns the sense of the other word: "non-progressive", "seizure-free".
+_TURNING = frozenset(
+    {"non", "anti", "pseudo", "un", "no", "not", "free", "like", "negative", "less", "proof", "limited"}
+)
+# Signs outside ASCII, as those of a keyboard that part words or statements in the same way.
+_AS_TYPED = str.maketrans(
+    {
+        **dict.fromkeys("\u2010\u2011", "-"),
+        **dict.fromkeys("\u2012\u2013\u2014\u2015\u2212\u2190\u2192\u21d2\u2794\u279c", " - "),
+        **dict.fromkeys("\u2022\u2023\u2043\u2219\u25aa\u25cf\u25e6\xb7\u2028\u2029\x85", "\n"),
+        **dict.fromkeys("\u2018\u2019\u02bc", "'"),
+    }
+)
+_RANGE = re.compile(r"(?<=\d)[\u2010-\u2015\u2212]|[\u2010-\u2015\u2212](?=\d)")  # C5-C6, 4-/5
+# Neither ASCII nor a letter, nor a sign that only shapes one.
+_NO_LETTER = re.compile(r"[^\x00-\x7f\w\u0300-\u036f\xad\u200b-\u200d\u2060\ufeff]")
 _REACH = 6  # words before a phrase in which a denial still speaks of it
 _GAP = 3  # other words allowed inside a phrase of three or more words
 # "Examination: not normal" does not say "examination normal".
+# "No deficit (weakness, wasting)" explains what is denied.
+_SIGNS_IN_GENERAL = frozenset(
+    {"flag", "flags", "feature", "features", "sign", "signs", "symptom", "symptoms", "deficit", "deficits", "neurology",
+     "abnormality", "abnormalities", "finding", "findings", "complaint", "complaints", "problem", "problems", "changes"}
+)  # fmt: skip
 _NEVER_INSIDE = frozenset({"no", "not", "never", "without", "neither", "nor"})
 _AFFIRMED = frozenset({"present", "positive", "noted", "seen", "visible", "found"})
 _CONTRAST = frozenset({"but", "however", "although", "though", "now"})
@@ -39,9 +71,11 @@ _SIGN_NOUNS = frozenset(
 
 
 def fold(text: str) -> str:
-    """Lower case, accents removed, so that spelling variants meet."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode() if not text.isascii() else text
-    return plain.lower()
+    """Lower case, accents removed, dashes and bullets as they are typed, so that spelling variants meet."""
+    if text.isascii():
+        return text.lower()
+    plain = unicodedata.normalize("NFKD", _RANGE.sub("-", text).translate(_AS_TYPED))
+    return _NO_LETTER.sub(" ", plain).encode("ascii", "ignore").decode().lower()
 
 
 def folded(texts: Iterable[str]) -> tuple[str, ...]:
@@ -49,8 +83,33 @@ def folded(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def tokens(text: str) -> tuple[str, ...]:
-    """Words and punctuation of a text, folded."""
-    return tuple(_TOKEN.findall(fold(text)))
+    """Words and punctuation of a text, folded. Words that a slash, plus or hyphen joins are parted."""
+    plain = _DASH.sub(" - ", fold(text))
+    if "?" in plain:
+        plain = _ASKED.sub(_DOUBTS_NEXT, plain)
+    return tuple(part for found in _TOKEN.findall(plain) for part in _parts(found))
+
+
+def _parts(word: str) -> Iterable[str]:
+    if word.isalnum():  # as nearly all are
+        return (word,)
+    if not word[0].isalpha():
+        return (_BRACKETS.get(word, word),)
+    word = word.rstrip("/+'")
+    if word == "and/or":
+        return ("or",)
+    joined = _JOINED.split(word)
+    if len(joined) == 1 or not all(map(_WHOLE_WORD.fullmatch, joined)):
+        return _unhyphened(word)
+    parts = [part for each in joined for part in ("or" if "/" in word else "and", *_unhyphened(each))]
+    return parts[1:]
+
+
+def _unhyphened(word: str) -> list[str]:
+    """The words that hyphens join; c5-c6 and x-ray are one, and so is what a part of it turns about."""
+    parts = word.split("-")
+    split = len(parts) > 1 and all(map(_PLAIN_WORD.fullmatch, parts)) and _TURNING.isdisjoint((parts[0], parts[-1]))
+    return parts if split else [word]
 
 
 class Heard(NamedTuple):
@@ -180,10 +239,15 @@ class PhraseBook:
         return None
 
     def _kinds_around(self, sentence: list[str], start: int, end: int, answer: list[str]) -> set[str]:
-        kinds = set()
+        clause = _clause(sentence, start, end)
+        sentence, start, end = self._after_an_answer(clause.words, clause.start, clause.end)
+        answer = answer if clause.answer is None else clause.answer
+        kinds = self._answered(clause.aside) if clause.aside else set()
         if end == len(sentence) or (answer and _listed_to_the_end(sentence, start, end)):
             kinds |= self._answered(answer)
-        if "?" in sentence[max(0, start - 1) : start] + sentence[end : end + 1]:
+        if sentence[max(0, start - 1) : start] == [_DOUBTS_NEXT] or sentence[end : end + 1] == ["?"]:
+            kinds.add("doubt")
+        if clause.lead and self._led_by_a_denial(clause.lead, sentence, start, end):
             kinds.add("doubt")
         before, far = _reachable(sentence, start, end)
         for position, word in enumerate(before):
@@ -192,11 +256,36 @@ class PhraseBook:
                 idle = _of_change(before[after : after + 3]) if kind == "denial" else position < far
                 if not idle and tuple(before[position:after]) == words:
                     kinds.add(kind)
-        following = tuple(word for word in sentence[end : end + 4] if word not in ",?")[:3]
+        following = tuple(word for word in sentence[end : end + 4] if word not in _MARKS)[:3]
         for words, kind in self._after.get(following[0], ()) if following else ():
             if _begins(following, words):
                 kinds.add(kind)
         return kinds
+
+    def _after_an_answer(self, sentence: list[str], start: int, end: int) -> tuple[list[str], int, int]:
+        """A clause without the answer to the one before it: of "cramps: no, weakness: yes" the second."""
+        comma = sentence.index(",") if "," in sentence[:start] else 0
+        given = tuple(sentence[:comma])
+        if given in self.blocking.before or given in self.blocking.after or given in self.blocking.answers:
+            return sentence[comma + 1 :], start - comma - 1, end - comma - 1
+        return sentence, start, end
+
+    def _led_by_a_denial(self, lead: list[str], clause: list[str], start: int, end: int) -> bool:
+        """Whether what is said before a dash or bracket leaves open whether a phrase beyond it is said.
+
+        "No weakness - wasting", "no deficit (weakness of a limb, wasting)" and "mother - wasting" leave it open;
+        "no weakness - wasting of the hand" says that the hand is wasted.
+        """
+        last = [word for word in lead[_group(lead, len(lead), len(lead))[0] :] if word not in _MARKS]
+        if any(tuple(last[-size:]) in self.blocking.before for size in (1, 2, 3) if size <= len(last)):
+            return True
+        denies = any(
+            kind == "denial" and tuple(last[position : position + len(words)]) == words
+            for position, word in enumerate(last[-_REACH:], max(0, len(last) - _REACH))
+            for words, kind in self._before.get(word, ())
+        )
+        group_start, group_end = _group(clause, start, end)
+        return denies and (last[-1] in _SIGNS_IN_GENERAL or _is_item(clause[group_start:start], clause[end:group_end]))
 
     def _answered(self, answer: list[str]) -> set[str]:
         """What the answer after a colon cancels: "dysphagia: none" names it only to deny it."""
@@ -206,9 +295,64 @@ class PhraseBook:
         return kinds or self._open(given)
 
 
+class _Clause(NamedTuple):
+    """What is said together with a phrase: no bracket beside it, and nothing beyond a dash."""
+
+    words: list[str]
+    start: int  # of the phrase in it
+    end: int
+    lead: list[str]  # what stands before the dash or bracket in front of it
+    aside: list[str]  # a bracket that follows the phrase directly: "weakness (no)"
+    answer: list[str] | None  # what follows the dash at its end; None: it ends with its sentence
+
+
+def _clause(sentence: list[str], start: int, end: int) -> _Clause:
+    """The clause of a sentence that holds a phrase."""
+    if _ASIDES.isdisjoint(sentence):  # as most are
+        return _Clause(sentence, start, end, [], [], None)
+    before: list[str] = []
+    lead: list[str] = []
+    depth = 0
+    for position in range(start - 1, -1, -1):
+        word = sentence[position]
+        if word == ")":
+            depth += 1
+        elif depth == 0 and word in _ASIDES:
+            lead = sentence[:position]
+            break
+        elif word == "(":
+            depth -= 1
+        elif depth == 0:
+            before.append(word)
+    after, aside, answer = _beyond(sentence[end:])
+    words = [*before[::-1], *(word for word in sentence[start:end] if word not in _ASIDES)]
+    return _Clause([*words, *after], len(before), len(words), lead, aside, answer)
+
+
+def _beyond(rest: list[str]) -> tuple[list[str], list[str], list[str] | None]:
+    """Of what follows a phrase: its own clause, a bracket at its beginning, and what stands beyond a dash."""
+    after: list[str] = []
+    aside: list[str] = []
+    depth = 0
+    for position, word in enumerate(rest):
+        if word == "(":
+            if not after and not aside:
+                aside = list(_first_clause(tuple(rest[position + 1 :])))
+            depth += 1
+        elif word == ")":
+            if depth == 0:
+                return after, aside, []
+            depth -= 1
+        elif depth == 0 and word == "-":
+            return after, aside, rest[position + 1 :]
+        elif depth == 0:
+            after.append(word)
+    return after, aside, None
+
+
 def _first_clause(words: tuple[str, ...]) -> tuple[str, ...]:
-    end = next((i for i, word in enumerate(words) if word == "," or word in _SENTENCE_ENDS), len(words))
-    return words[:end]
+    parting = _SENTENCE_ENDS | _ASIDES | {","}
+    return words[: next((i for i, word in enumerate(words) if word in parting), len(words))]
 
 
 def _begins(words: tuple[str, ...], with_these: tuple[str, ...]) -> bool:
@@ -235,6 +379,9 @@ def _match(phrase: tuple[str, ...], sentence: list[str], start: int) -> int | No
     position, gaps = start, 0
     for word in phrase:
         while position < len(sentence) and sentence[position] != word:
+            if sentence[position] in _ASIDES:
+                position += 1
+                continue
             if sentence[position] in _NEVER_INSIDE:
                 return None
             position, gaps = position + 1, gaps + 1
@@ -269,7 +416,7 @@ def _reachable(sentence: list[str], start: int, end: int) -> tuple[list[str], in
             break
         if (since_comma if closed else len(reach)) >= _REACH:
             break
-        if word != "?":
+        if word not in _MARKS:
             far += len(reach) >= _REACH
             since_comma += 1
             reach.append(word)

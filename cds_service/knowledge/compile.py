@@ -190,7 +190,8 @@ def blocking(words: Spec) -> Blocking:
 def gate(spec: Spec) -> Gate:
     body = "|".join(re.escape(fold(word)) for word in sorted(spec["body"], key=len, reverse=True))
     moving = "|".join(re.escape(fold(stem)) for stem in spec["moving"])
-    near = r"(?:[\s\-/]+[a-z0-9']+){0," + str(spec["beside"]) + r"}[\s\-/]+"
+    between = r"[^a-z0-9.,;:?!\n\r\v\f]+"  # blanks, dashes, brackets, quotes
+    near = rf"(?:{between}[a-z0-9']+){{0,{spec['beside']}}}{between}"
     word, place = rf"\b(?:{moving})[a-z]*", rf"(?:{body})\b"
     blocked = "|".join(re.escape(fold(phrase)) for phrase in spec["blocked"])
     return Gate(

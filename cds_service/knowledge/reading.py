@@ -12,7 +12,7 @@ from cds_service.clinical.gate import TWITCHING_WORDS, Gate
 from cds_service.clinical.words import Heard, PhraseBook, fold
 from cds_service.knowledge.codes import Codes
 
-_SENTENCE = re.compile(r"[.;\n]")
+_SENTENCE = re.compile(r"[.;\n\r\v\f]")
 _WORD = re.compile(r"[a-z0-9]+")
 _GRADE = re.compile(r"(?<![\d.])([0-5])\s*([+\-]?)(?:\s*/\s*5)?\s*([+\-]?)(?![\d.])")
 _GRADE_OF_FIVE = re.compile(r"(?<![\d.])([0-5])\s*([+\-]?)\s*/\s*5\s*([+\-]?)(?![\d.])")
@@ -112,16 +112,16 @@ class Reading:
 
     def says_twitching(self, text: str) -> bool | None:
         """Whether words say that a muscle twitches: True, denied (False), or not said (None)."""
-        if not self.gate.may_speak_of_twitching(fold(text)):
+        plain = fold(text)
+        if not self.gate.may_speak_of_twitching(plain):
             return None
-        verdicts = [self._sentence_says_twitching(sentence) for sentence in _SENTENCE.split(text)]
+        verdicts = [self._sentence_says_twitching(sentence) for sentence in _SENTENCE.split(plain)]
         return True if True in verdicts else False if False in verdicts else None
 
-    def _sentence_says_twitching(self, sentence: str) -> bool | None:
-        plain = fold(sentence)
+    def _sentence_says_twitching(self, plain: str) -> bool | None:
         if not self.gate.may_speak_of_twitching(plain) or self.gate.blocked.search(plain):
             return None
-        heard = [h for h in self.phrase_book.listen(sentence) if h.finding == TWITCHING_WORDS]
+        heard = [h for h in self.phrase_book.listen(plain) if h.finding == TWITCHING_WORDS]
         return heard[0].says if heard else None
 
     def answer(self, text: str) -> str:

@@ -118,3 +118,32 @@ def test_whether_the_onset_is_stated(record: list[Any], known: str, knowledge: A
     finding = case_of(record, knowledge, reading)["duration_known"]
     assert finding.presence.value != "present" or finding.evidence
     assert finding.presence.value == known
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Muscle twitching\u2014left calf", "Muscle twitching\u2013calves", "Cramps/twitching in calves",
+        "fasciculations/cramps", "muscle twitching+cramps", "muscle-twitching", "'fasciculations'", "[fasciculations]",
+        '"twitching" of calves', "\u2018twitching\u2019 of calves", "muscle<br>twitching", "Muscle twitching\u2192worse",
+        "No weakness - fasciculations visible in both calves", "No wasting (fasciculations in both calves)",
+        "Weakness (no), fasciculations (yes)", "Cramps: no, fasciculations: yes", "No cramps \u2022 fasciculations",
+        "No cramps\rfasciculations", "No cramps\u2028fasciculations", "muscle twitching \u2013 no weakness",
+    ],
+)  # fmt: skip
+def test_twitching_is_heard_whatever_marks_the_writer_uses(text: str, reading: Any) -> None:
+    assert reading.says_twitching(text) is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No cramps/fasciculations", "Fasciculations (none)", "Fasciculations \u2013 none", "fasciculations/cramps: none",
+        "Fasciculations: no, cramps: yes", "| fasciculations | no |", "R/O fasciculation", "non-fasciculating",
+        "No red flags (weakness, fasciculations)", "Mother \u2013 fasciculations", "muscle twitching -> resolved",
+    ],
+)  # fmt: skip
+def test_twitching_that_is_denied_or_doubted_is_not_heard_whatever_marks_the_writer_uses(
+    text: str, reading: Any
+) -> None:
+    assert reading.says_twitching(text) is not True

@@ -321,6 +321,83 @@ def test_tokens_keep_what_belongs_together() -> None:
     )  # fmt: skip
 
 
+DASHES = (" - ", " -- ", " \u2013 ", "\u2013", "\u2014", " \u2014 ", " \u2192 ", "\u2192", " -> ", " | ", "<br>", "- ")
+BREAKS = (". ", "; ", "\n", "\r", "\r\n", "\u2028", "\u2029", "\x0b", " \u2022 ", "\u2022", " \u25cf ", "\n\u2023 ")
+QUOTES = ("'{}'", '"{}"', "\u2018{}\u2019", "\u201c{}\u201d", "({})", "[{}]", "*{}*", "{}/", "<b>{}</b>", "\u2022{}")
+
+
+@pytest.mark.parametrize("mark", [*DASHES, *BREAKS, "/", "+", " & ", "\u2026", " (", " [", "-"])
+def test_a_sign_is_heard_whatever_parts_it_from_its_neighbour(mark: str) -> None:
+    for text in (f"weakness{mark}worse", f"cramps{mark}weakness", f"weakness{mark}left hand"):
+        assert says(text) is True, text
+
+
+@pytest.mark.parametrize("mark", [*DASHES, *BREAKS, " (", " ["])
+@pytest.mark.parametrize(
+    "neighbour", ["No tremor", "Denies pain", "Possible stroke", "History of stroke", "No cramps or pain"]
+)
+def test_a_neighbour_beyond_a_mark_cancels_no_sign_that_is_placed_or_seen(mark: str, neighbour: str) -> None:
+    for sign in ("weakness of the hand", "weakness in both legs", "weakness visible in the left arm", "weakness seen"):
+        assert says(neighbour + mark + sign) is True, neighbour + mark + sign
+
+
+@pytest.mark.parametrize("mark", [*DASHES, " (", " ["])
+@pytest.mark.parametrize("lead", ["No tremor", "Denies", "No red flags", "Mother", "Family history of", "Rule out"])
+def test_beyond_a_dash_or_bracket_a_bare_sign_is_left_open(mark: str, lead: str) -> None:
+    for sign in ("weakness", "weakness or wasting"):
+        assert says(lead + mark + sign) is None, lead + mark + sign
+    assert says(f"No focal deficit{mark}weakness of a limb, wasting") is None
+
+
+@pytest.mark.parametrize("form", ["{}: {}", "{} - {}", "{} \u2013 {}", "{} ({})", "{} [{}]", "{} -> {}", "{} | {} |"])
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [("none", False), ("no", False), ("absent", False), ("possible", None), ("resolved", None), ("?", None),
+     ("left hand", True), ("mild", True), ("none in the left hand", True)],
+)  # fmt: skip
+def test_a_dash_or_bracket_answers_as_a_colon_does(form: str, answer: str, verdict: bool | None) -> None:
+    assert says(form.format("weakness", answer)) is verdict
+    if "|" not in form and "hand" not in answer:
+        assert says(f"{form.format('tremor', answer)}, {form.format('weakness', 'mild')}") is True
+        assert says(f"{form.format('tremor', 'mild')}, {form.format('weakness', answer)}") is verdict
+
+
+@pytest.mark.parametrize("quoted", QUOTES)
+def test_quotes_and_brackets_hide_no_sign_and_no_denial(quoted: str) -> None:
+    assert says(quoted.format("weakness")) is True
+    assert says(quoted.format("no weakness")) is False
+    assert says("no " + quoted.format("weakness").lstrip("\u2022")) in (False, None)
+
+
+def test_what_stands_in_brackets_does_not_part_a_statement() -> None:
+    assert says("no weakness (grade 5/5 in all groups), tremor or wasting", "wasting") is False
+    assert says("weakness (of the left hand) resolved") is None
+    assert says("muscle (left) loss", "wasting") == "silent"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("twitching/cramps", ("twitching", "or", "cramps")),
+        ("twitching+cramps", ("twitching", "and", "cramps")),
+        ("weakness and/or wasting", ("weakness", "or", "wasting")),
+        ("muscle-twitching", ("muscle", "twitching")),
+        ("Guillain\u2013Barr\u00e9", ("guillain", "-", "barre")),
+        ("Guillain-Barr\u00e9", ("guillain", "barre")),
+        ("r/o s/p w/o c/o n/v h/o", ("r/o", "s/p", "w/o", "c/o", "n/v", "h/o")),
+        ("4/5 4+/5 120/80 4\u2212/5", ("4/5", "4+/5", "120/80", "4-/5")),
+        ("C5-C6 C5\u2013C6 C5/6 x-ray", ("c5-c6", "c5-c6", "c5/6", "x-ray")),
+        ("non-progressive, seizure-free", ("non-progressive", ",", "seizure-free")),
+        ("hyper- or hypotonia", ("hyper-", "or", "hypotonia")),
+        ("Babinski\u2019s 'sign'", ("babinski's", "sign")),
+        ("Babinski-", ("babinski-",)),  # said to be negative; as an unknown word it says nothing
+        ("?stroke, ? cause. Stroke?", ("\xbf", "stroke", ",", "\xbf", "cause", ".", "stroke", "?")),
+    ],
+)  # fmt: skip
+def test_words_that_signs_join_are_parted_and_short_forms_are_not(text: str, parts: tuple[str, ...]) -> None:
+    assert tokens(text) == parts
+
+
 def test_affirms_looks_for_words_that_are_no_phrase() -> None:
     assert BOOK.affirms("Sudden loss of vision", "sudden")
     assert BOOK.affirms("history of sudden loss of vision", "sudden")
