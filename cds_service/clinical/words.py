@@ -48,6 +48,12 @@ _SIGNS_IN_GENERAL = frozenset(
 )  # fmt: skip
 _NEVER_INSIDE = frozenset({"no", "not", "never", "without", "neither", "nor"})
 _AFFIRMED = frozenset({"present", "positive", "noted", "seen", "visible", "found"})
+# Behind a word that cancels they say how or when; those after them say more of it, or begin another statement.
+_HOW = _AFFIRMED | {"today", "now", "again", "yet", "anywhere", "either", "throughout", "altogether"}
+_MORE_OF_IT = _HOW | {
+    "in", "on", "at", "by", "since", "after", "from", "over", "with", "during", "this", "last", "left", "right", "both",
+    "bilateral", "and", "or", "but", "as", "because", "given", "if", "when", "while", "though", "although", "despite",
+}  # fmt: skip
 _CONTRAST = frozenset({"but", "however", "although", "though", "now"})
 _EXCEPTION = frozenset({"but", "however", "except", "apart"})  # "normal except thenar" still affirms something
 _JOINS = frozenset({"or", "nor"})
@@ -256,10 +262,20 @@ class PhraseBook:
                 idle = _of_change(before[after : after + 3]) if kind == "denial" else position < far
                 if not idle and tuple(before[position:after]) == words:
                     kinds.add(kind)
-        following = tuple(word for word in sentence[end : end + 4] if word not in _MARKS)[:3]
-        for words, kind in self._after.get(following[0], ()) if following else ():
-            if _begins(following, words):
-                kinds.add(kind)
+        return kinds | self._cancelled_after(sentence[end:])
+
+    def _cancelled_after(self, rest: list[str]) -> set[str]:
+        """What the words behind a phrase make of it: "weakness absent", not "weakness, absent reflexes"."""
+        group = [word for word in rest[: _group(rest, 0, 1)[1]] if word not in _MARKS]
+        apart = rest[:1] == [","]
+        kinds = set()
+        for words, kind in self._after.get(group[0], ()) if group else ():
+            if tuple(group[: len(words)]) == words:
+                kinds |= _behind(kind, group[len(words) :], apart)
+        if not apart and group[:1] and group[0] in _JOINS and _PLACING.isdisjoint(group):
+            # "Weakness or wasting absent"
+            ends = (tuple(group[-length:]) for length in range(1, min(3, len(group) - 2) + 1))
+            kinds |= {self.blocking.after[words] for words in ends if words in self.blocking.after}
         return kinds
 
     def _after_an_answer(self, sentence: list[str], start: int, end: int) -> tuple[list[str], int, int]:
@@ -285,7 +301,8 @@ class PhraseBook:
             for words, kind in self._before.get(word, ())
         )
         group_start, group_end = _group(clause, start, end)
-        return denies and (last[-1] in _SIGNS_IN_GENERAL or _is_item(clause[group_start:start], clause[end:group_end]))
+        bare = _PLACING.isdisjoint(clause[start:end]) and _is_item(clause[group_start:start], clause[end:group_end])
+        return denies and (bare or last[-1] in _SIGNS_IN_GENERAL)
 
     def _answered(self, answer: list[str]) -> set[str]:
         """What the answer after a colon cancels: "dysphagia: none" names it only to deny it."""
@@ -293,6 +310,17 @@ class PhraseBook:
         tables = (self.blocking.before, self.blocking.after)
         kinds = {kind for table in tables for words, kind in table.items() if words == given}
         return kinds or self._open(given)
+
+
+def _behind(kind: str, then: list[str], apart: bool) -> set[str]:
+    """What a cancelling word behind a phrase makes of it, by the words that follow: they may be what it belongs to."""
+    if all(word in _HOW or word.endswith("ly") for word in then):
+        return {kind}
+    if apart:
+        return set()  # the next statement: "weakness, absent reflexes"
+    if kind in ("history", "family") or then[0] in _MORE_OF_IT or then[0].endswith("ly"):
+        return {kind}
+    return {"doubt"} if kind == "denial" else set()  # "weakness absent reflexes", "fasciculations unlikely cancer"
 
 
 class _Clause(NamedTuple):

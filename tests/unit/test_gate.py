@@ -125,7 +125,8 @@ def test_whether_the_onset_is_stated(record: list[Any], known: str, knowledge: A
     [
         "Muscle twitching\u2014left calf", "Muscle twitching\u2013calves", "Cramps/twitching in calves",
         "fasciculations/cramps", "muscle twitching+cramps", "muscle-twitching", "'fasciculations'", "[fasciculations]",
-        '"twitching" of calves', "\u2018twitching\u2019 of calves", "muscle<br>twitching", "Muscle twitching\u2192worse",
+        '"twitching" of calves', "\u2018twitching\u2019 of calves", "muscle<br>twitching",
+        "Muscle twitching\u2192worse",
         "No weakness - fasciculations visible in both calves", "No wasting (fasciculations in both calves)",
         "Weakness (no), fasciculations (yes)", "Cramps: no, fasciculations: yes", "No cramps \u2022 fasciculations",
         "No cramps\rfasciculations", "No cramps\u2028fasciculations", "muscle twitching \u2013 no weakness",
@@ -138,7 +139,8 @@ def test_twitching_is_heard_whatever_marks_the_writer_uses(text: str, reading: A
 @pytest.mark.parametrize(
     "text",
     [
-        "No cramps/fasciculations", "Fasciculations (none)", "Fasciculations \u2013 none", "fasciculations/cramps: none",
+        "No cramps/fasciculations", "Fasciculations (none)", "Fasciculations \u2013 none",
+        "fasciculations/cramps: none",
         "Fasciculations: no, cramps: yes", "| fasciculations | no |", "R/O fasciculation", "non-fasciculating",
         "No red flags (weakness, fasciculations)", "Mother \u2013 fasciculations", "muscle twitching -> resolved",
     ],
@@ -147,3 +149,17 @@ def test_twitching_that_is_denied_or_doubted_is_not_heard_whatever_marks_the_wri
     text: str, reading: Any
 ) -> None:
     assert reading.says_twitching(text) is not True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Muscle fasciculations, absent reflexes", "Muscle twitching, negative EMG", "Muscle twitching, resolved cramps",
+        "Muscle twitching ?MND", "Fasciculations unlikely MND", "Fasciculations (absent ankle jerks)",
+        "Eye twitching, absent corneal reflex", "Muscle twitching possible side effect of salbutamol",
+        "calf fasciculations, suspected benign", "fasciculations ? cause",
+        "Fasciculations of the calves, none in the arms",
+    ],
+)  # fmt: skip
+def test_what_is_said_next_to_twitching_takes_it_not_back(text: str, reading: Any) -> None:
+    assert reading.says_twitching(text) is True

@@ -398,6 +398,62 @@ def test_words_that_signs_join_are_parted_and_short_forms_are_not(text: str, par
     assert tokens(text) == parts
 
 
+CANCELLING = {
+    "absent": False,
+    "not seen": False,
+    "negative": False,
+    "unlikely": None,
+    "ruled out": None,
+    "resolved": None,
+}
+
+
+@pytest.mark.parametrize(
+    "parted", [", {} {}", " ({} {})", " [{} {}]", " - {} {}", "; {} {}", ". {} {}", " \u2013 {} {}"]
+)
+@pytest.mark.parametrize("nxt", ["reflexes", "ankle jerks", "EMG", "in the right hand", "by wife", "cramps last year"])
+def test_a_cancelling_word_that_begins_the_next_statement_cancels_no_sign_before_it(parted: str, nxt: str) -> None:
+    for word in CANCELLING:
+        assert says("weakness" + parted.format(word, nxt)) is True, word
+        assert says("weakness of the hand" + parted.format(word, nxt)) is True, word
+
+
+@pytest.mark.parametrize("end", ["", ".", "; tone normal", ", tone normal", " (tone normal)", " - tone normal"])
+@pytest.mark.parametrize("form", ["weakness {}", "weakness, {}", "weakness: {}", "weakness - {}", "weakness ({})",
+                                  "weakness {} today", "weakness, {} clinically"])  # fmt: skip
+def test_a_cancelling_word_that_ends_its_clause_cancels_the_sign(form: str, end: str) -> None:
+    for word, verdict in CANCELLING.items():
+        assert says(form.format(word) + end) is verdict, word
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("weakness absent in both hands", False),
+        ("weakness absent since May", False),
+        ("weakness negative bilaterally", False),
+        ("weakness absent reflexes", None),  # whose the word is stays open
+        ("weakness negative EMG", None),
+        ("weakness unlikely stroke", True),
+        ("weakness unlikely because tone is normal", None),
+        ("weakness resolved after two weeks", None),
+        ("weakness ?stroke", True),
+        ("weakness ? cause", True),
+        ("weakness, ?stroke", True),
+        ("weakness (?stroke)", True),
+        ("weakness? stroke", None),
+        ("stroke? weakness of the hand", True),
+        ("??weakness", None),
+        ("weakness or wasting absent", False),
+        ("weakness/wasting absent", False),
+        ("weakness and reflexes absent", True),
+        ("weakness or wasting of the hand absent", True),
+    ],
+)
+def test_whose_a_cancelling_word_is(text: str, verdict: bool | None) -> None:
+    assert says(text) is verdict
+
+
 def test_affirms_looks_for_words_that_are_no_phrase() -> None:
     assert BOOK.affirms("Sudden loss of vision", "sudden")
     assert BOOK.affirms("history of sudden loss of vision", "sudden")
