@@ -70,6 +70,37 @@ _PLACING = frozenset(
 _CHANGES = frozenset(
     {"change", "changes", "improvement", "worsening", "increase", "decrease", "progression", "resolution"}
 )
+# Of them a record speaks only where the sign is there.
+_GRANTING = frozenset(
+    {"relief", "respite", "recovery", "remission", "cause", "causes", "explanation", "trigger", "triggers", "reason",
+     "treatment", "remedy", "cure"}
+)  # fmt: skip
+_NO_DENIALS = (["only"], ["just"], ["merely"], ["simply"], ["solely"], ["doubt"])  # "not only", "no doubt"
+_CONCERNING = frozenset(
+    {"for", "from", "of", "with", "about", "by", "because", "despite", "regarding", "concerning", "during", "after"}
+)
+_DUE = frozenset(
+    {"due", "owing", "secondary", "related", "relation", "response", "attributed", "attributable", "thanks"}
+)
+# With these words a denial names the sign itself.
+_NAMING = frozenset(
+    {"evidence", "sign", "signs", "history", "complaint", "complaints", "complaining", "complained", "symptom",
+     "symptoms", "feature", "features", "finding", "findings", "episode", "episodes", "attack", "attacks", "bout",
+     "bouts", "spell", "spells", "report", "reports", "suggestion", "suggestive", "indication", "indicative", "hint",
+     "trace", "area", "areas", "presence", "feeling", "feelings", "sense", "sensation", "kind", "type", "form",
+     "degree", "amount", "record", "mention", "documentation", "aware", "recurrence", "return", "onset",
+     "development", "occurrence", "problem", "problems", "trouble", "issue", "issues", "difficulty", "difficulties"}
+)  # fmt: skip
+# Behind the last item of a list they say where, since when or how often.
+_OPENING = frozenset(
+    {"in", "on", "at", "over", "for", "since", "ago", "during", "bilaterally", "every", "each", "daily", "nightly",
+     "weekly", "monthly", "often", "frequently", "constantly", "always", "this", "last", "most", "lately"}
+)  # fmt: skip
+_SIDES = frozenset({"the", "left", "right", "both", "his", "her", "my", "one"})
+_CLOSING = frozenset(
+    {"any", "either", "exam", "examination", "inspection", "testing", "assessment", "review", "present",
+     "presentation", "rest", "today", "visit", "clinic"}
+)  # fmt: skip
 # They end the name of a sign: "fasciculation potentials or fibrillations".
 _SIGN_NOUNS = frozenset(
     {"potential", "potentials", "discharge", "discharges", "sign", "signs", "change", "changes", "activity", "symptoms"}
@@ -255,14 +286,29 @@ class PhraseBook:
             kinds.add("doubt")
         if clause.lead and self._led_by_a_denial(clause.lead, sentence, start, end):
             kinds.add("doubt")
+        kinds |= self._cancelled_before(sentence, start, end)
+        return kinds | self._cancelled_after(sentence[end:])
+
+    def _cancelled_before(self, sentence: list[str], start: int, end: int) -> set[str]:
+        """What the words before a phrase make of it. A denial that leaves it open is a doubt as well."""
         before, far = _reachable(sentence, start, end)
+        listed = len(before) - sum(word not in _MARKS for word in sentence[_group(sentence, start, end)[0] : start])
+        kinds: set[str] = set()
+        plainly: list[bool] = []  # of each denial
         for position, word in enumerate(before):
             for words, kind in self._before.get(word, ()):
                 after = position + len(words)
-                idle = _of_change(before[after : after + 3]) if kind == "denial" else position < far
-                if not idle and tuple(before[position:after]) == words:
+                if tuple(before[position:after]) != words or (kind != "denial" and position < far):
+                    continue
+                between = before[max(after, listed) :]  # in the phrase's own item of a list
+                if kind != "denial":
                     kinds.add(kind)
-        return kinds | self._cancelled_after(sentence[end:])
+                elif not _takes_for_granted(between):
+                    opened = position < listed and _is_open(sentence, start)
+                    plainly.append(not opened and not _is_of_another_thing(between))
+        if plainly:
+            kinds |= {"denial"} if any(plainly) else {"denial", "doubt"}
+        return kinds
 
     def _cancelled_after(self, rest: list[str]) -> set[str]:
         """What the words behind a phrase make of it: "weakness absent", not "weakness, absent reflexes"."""
@@ -451,9 +497,50 @@ def _reachable(sentence: list[str], start: int, end: int) -> tuple[list[str], in
     return reach[::-1], far
 
 
-def _of_change(words: list[str]) -> bool:
-    """Whether what follows a denial denies a change of a sign: "no clear improvement of weakness" finds weakness."""
-    return any(word in _CHANGES and words[i + 1 : i + 2] in (["in"], ["of"]) for i, word in enumerate(words[:2]))
+def _takes_for_granted(between: list[str]) -> bool:
+    """Whether a denial, by the words between it and a sign, denies something else and finds the sign.
+
+    "No clear improvement of weakness", "no relief from weakness", "not sleeping because of it", "not only weakness".
+    """
+    changes = any(word in _CHANGES and between[i + 1 : i + 2] in (["in"], ["of"]) for i, word in enumerate(between[:2]))
+    granted = not _GRANTING.isdisjoint(between) and not _CONCERNING.isdisjoint(between)
+    return changes or granted or "because" in between or between[:1] in _NO_DENIALS
+
+
+def _is_of_another_thing(between: list[str]) -> bool:
+    """Whether a preposition ties a sign to another thing that is denied: "no test for weakness", "not bothered by it".
+
+    "No evidence of weakness" and "no signs or symptoms of weakness" only name it.
+    """
+    naming = False
+    for i, word in enumerate(between):
+        naming = naming or word in _NAMING
+        if word in _JOINS:
+            naming = False
+        elif word == "of" and (i == 0 or not _JOINS.isdisjoint(between[i:])):
+            continue  # "none of", "no loss of sensation or weakness"
+        elif word in _CONCERNING or (word == "to" and between[i - 1] in _DUE):
+            if not naming:
+                return True
+            naming = False
+    return False
+
+
+def _is_open(sentence: list[str], start: int) -> bool:
+    """Whether place, duration or frequency follows the last item of a list: it may be a statement of its own.
+
+    "No pain, left hand weakness or clumsiness for two months". What an examination looked at closes a list.
+    """
+    first = _group(sentence, start, start)[0]
+    last = next((i for i in range(first, len(sentence)) if sentence[i] in _JOINS), None)
+    if last is None:
+        return False
+    tail = sentence[last + 2 : _group(sentence, last, last + 1)[1]]
+    for i, word in enumerate(tail):
+        placed = word == "of" and not _SIDES.isdisjoint(tail[i + 1 : i + 2])
+        if placed or (word in _OPENING and _CLOSING.isdisjoint(tail[i + 1 : i + 4])):
+            return True
+    return False
 
 
 def _group(sentence: list[str], start: int, end: int) -> tuple[int, int]:

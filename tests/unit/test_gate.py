@@ -163,3 +163,38 @@ def test_twitching_that_is_denied_or_doubted_is_not_heard_whatever_marks_the_wri
 )  # fmt: skip
 def test_what_is_said_next_to_twitching_takes_it_not_back(text: str, reading: Any) -> None:
     assert reading.says_twitching(text) is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no relief from muscle twitching with magnesium", "no cause found for muscle twitching",
+        "no treatment for muscle twitching", "no trigger for muscle fasciculations",
+        "not sleeping because of muscle twitching in legs", "Not only muscle twitching but cramps",
+    ],
+)  # fmt: skip
+def test_what_is_denied_about_twitching_finds_it(text: str, reading: Any) -> None:
+    assert reading.says_twitching(text) is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Not bothered by muscle twitching", "no relief, muscle twitching or cramps every night in both legs",
+        "No weakness, fasciculations or twitching seen daily in both calves", "Not examined for fasciculations",
+    ],
+)  # fmt: skip
+def test_what_is_open_neither_finds_nor_denies_twitching(text: str, reading: Any) -> None:
+    assert reading.says_twitching(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No evidence of fasciculations", "no signs of muscle twitching", "no complaint of muscle twitching",
+        "free of fasciculations", "No weakness, wasting or fasciculations.", "No cramps or fasciculations in both legs",
+        "No weakness, wasting or fasciculations in any limb",
+    ],
+)  # fmt: skip
+def test_twitching_that_is_plainly_denied_is_denied(text: str, reading: Any) -> None:
+    assert reading.says_twitching(text) is False

@@ -49,6 +49,9 @@ BOOK = PhraseBook(
     ),
 )  # fmt: skip
 
+_DENIED_TOO = BOOK.blocking.before | table(denial="not; no evidence of; free of; never")
+NOT_TOO = PhraseBook(BOOK.phrases, replace(BOOK.blocking, before=_DENIED_TOO))
+
 
 def says(text: str, finding: str = "weakness") -> bool | str | None:
     """True, False, None for doubted or past, "silent" when the text does not speak of it."""
@@ -127,7 +130,7 @@ def test_how_far_a_denial_reaches(text: str, verdict: bool) -> None:
         ("no tremor, weakness nor wasting", False, False),
         ("no tremor, weakness and wasting", False, False),
         ("no tremor, marked weakness or definite wasting", False, False),
-        ("no tremor, weakness or wasting of the hand", False, False),
+        ("no tremor, weakness or wasting of the hand", None, None),  # or weak in the hand, or not: not guessed
         ("no tremor, weakness or wasting seen", False, False),
         ("no tremor, weakness, or wasting noted", False, False),
         ("possible tremor, weakness or wasting", None, None),
@@ -452,6 +455,72 @@ def test_a_cancelling_word_that_ends_its_clause_cancels_the_sign(form: str, end:
 )
 def test_whose_a_cancelling_word_is(text: str, verdict: bool | None) -> None:
     assert says(text) is verdict
+
+
+PLACED = ["in both legs", "on the left", "of the hand", "for two months", "since May", "every day", "seen daily",
+          "nightly", "three weeks ago", "this morning", "over the last year", "at night", "bilaterally"]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", PLACED)
+@pytest.mark.parametrize("denied", ["No tremor", "Denies pain", "Without tremor, cough"])
+def test_a_list_that_ends_in_place_duration_or_frequency_is_never_documented_absence(denied: str, said: str) -> None:
+    for items in ("weakness or wasting", "wasting or weakness", "weakness, wasting or cramps", "weakness, or cramps"):
+        assert says(f"{denied}, {items} {said}") is None, items
+        assert says(f"{denied}, {items} {said}, tone normal") is None, items
+        # Said next to the denial, or closed by what was examined, it is denied as before.
+        assert says(f"No {items.replace(', ', ' or ')} {said}") is False, items
+        assert says(f"{denied}, no {items.replace(', ', ' or ')} {said}") is False, items
+        assert says(f"{denied}, {items}. Tremor {said}") is False, items
+
+
+@pytest.mark.parametrize("end", ["", ".", " seen", " noted", " today", " on examination", " at rest", " in any limb"])
+def test_a_list_that_ends_with_its_last_item_or_with_what_was_looked_at_is_denied(end: str) -> None:
+    for items in ("weakness or wasting", "wasting, weakness or loss of sensation", "weakness, wasting, or cramps"):
+        assert says(f"No tremor, {items}{end}") is False, items
+
+
+TIES = [
+    "relief from", "cause for", "cause found for", "treatment for", "trigger of", "explanation for", "test for",
+    "medicine for", "benefit from", "sleep with", "sleep during", "recovery of", "response to", "doubt about",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("denial", ["no", "without", "no clear", "there is no"])
+@pytest.mark.parametrize("tie", [*TIES, *(tie + " the" for tie in TIES)])
+def test_what_is_denied_about_a_sign_does_not_deny_it(denial: str, tie: str) -> None:
+    assert says(f"{denial} {tie} weakness") in (True, None)
+    assert says(f"tremor, {denial} {tie} weakness or wasting of the hand") in (True, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("no relief from weakness", True),
+        ("no recovery of weakness", True),
+        ("no cause found for weakness", True),
+        ("not sleeping because of weakness", True),
+        ("no doubt weakness", True),
+        ("not only weakness of the hand but wasting", True),
+        ("not bothered by weakness", None),
+        ("not examined for weakness", None),
+        ("not due to weakness", None),
+        ("no relief from pain, weakness or wasting", False),
+        ("no loss of sensation or weakness", False),
+    ],
+)
+def test_what_a_denial_says_of_a_sign_that_it_does_not_deny(text: str, verdict: bool | None) -> None:
+    assert NOT_TOO.listen(text)[0].says is verdict
+
+
+@pytest.mark.parametrize(
+    "naming",
+    ["evidence of", "sign of", "signs of", "history of", "complaint of", "complaints of", "signs or symptoms of",
+     "definite evidence of any", "episodes of", "feeling of", "evidence for", "suggestion of", "recurrence of"],
+)  # fmt: skip
+@pytest.mark.parametrize("denial", ["no", "without", "not any", "there is no"])
+def test_a_denial_that_names_a_sign_denies_it(denial: str, naming: str) -> None:
+    wanted = None if "history" in naming else False  # in this book the past is one more reason to doubt
+    assert NOT_TOO.listen(f"{denial} {naming} weakness")[0].says is wanted
 
 
 def test_affirms_looks_for_words_that_are_no_phrase() -> None:
