@@ -103,6 +103,7 @@ class Result(Entry):
     """An Observation, or one component of it."""
 
     says: str = ""  # yes, no, normal, abnormal, unsure; "" when it only has a value
+    says_twitching: bool | None = None  # what its value says of twitching in other words
     value: Quantity | None = None
     value_codes: tuple[Match, ...] = ()
     value_text: str = ""

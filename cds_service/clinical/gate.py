@@ -25,6 +25,7 @@ class Gate:
     concepts: frozenset[str]
     words: tuple[str, ...]  # a text without any of them does not speak of twitching; cheap to see
     stems: re.Pattern[str]  # words that name twitching by themselves
+    named: re.Pattern[str]  # any word that begins with a stem
     moving: re.Pattern[str]  # words that name it only beside a body word
     blocked: re.Pattern[str]
     observed_within: int
@@ -47,7 +48,7 @@ class Gate:
             if self._name_it(problem.codes):
                 yield problem, problem.state is State.CURRENT
         for result in case.chart.about(Result, self.all_concepts):
-            says = self._says(result)
+            says = self.says(result)
             recent = result.when is not None and result.when.within(self.observed_within, case.today) is not False
             if says is False or (says and recent):
                 yield result, says
@@ -62,11 +63,12 @@ class Gate:
     def _name_it(self, codes: Iterable[Match]) -> bool:
         return any(m.concept in self.all_concepts and m.role in GATE_ROLES for m in codes)
 
-    def _says(self, result: Result) -> bool | None:
+    def says(self, result: Result) -> bool | None:
         """Whether a result says that there is twitching: by its value, or because its value is twitching."""
         if any(m.concept in self.concepts and m.role in GATE_ROLES for m in result.value_codes):
             return True
-        return {"yes": True, "no": False}.get(result.says) if self._name_it(result.codes) else None
+        named = self._name_it(result.codes)
+        return {"yes": True, "no": False}.get(result.says, result.says_twitching) if named else None
 
     def stated_onset(self, case: Case) -> Span | None:
         """The earliest onset that is stated for it: on the form, else on a current problem."""

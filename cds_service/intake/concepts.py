@@ -9,7 +9,7 @@ from typing import Any
 
 from cds_service.clinical.chart import Match, Site
 from cds_service.clinical.gate import TWITCHING_WORDS
-from cds_service.clinical.words import Heard
+from cds_service.clinical.words import Heard, fold
 from cds_service.intake.shape import Json, coded, elements
 from cds_service.knowledge.reading import Reading
 
@@ -20,6 +20,7 @@ ANSWERS = {
     "answer_negative": "no", "answer_normal": "normal", "answer_abnormal": "abnormal", "answer_unknown": "unsure",
 }  # fmt: skip
 STRENGTH_EXAM = "strength_exam"
+WORDS_OF_TWITCHING = Match(TWITCHING_WORDS, "words", "text", "")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,21 @@ class Concept:
 
     @cached_property
     def with_twitching(self) -> tuple[Match, ...]:
-        return with_twitching(self.matches, self.wordings, self.reading)
+        """What a problem or a reason says. Words that deny or doubt twitching, or tell of others, win over its code."""
+        return self._with_twitching(self.title, frozenset({None, False}))
+
+    @cached_property
+    def asks_for_twitching(self) -> tuple[Match, ...]:
+        """The same of the name of a result, which its value affirms or denies: "Fasciculation?" asks for it."""
+        return self._with_twitching(self.title.replace("?", " "), frozenset({None}))
+
+    def _with_twitching(self, title: str, taken_back: frozenset[bool | None]) -> tuple[Match, ...]:
+        gate, reading = self.reading.gate, self.reading
+        if gate.may_speak_of_twitching(fold(title)) and reading.says_twitching(title) in taken_back:
+            return tuple(match for match in self.matches if match.concept not in gate.concepts)
+        if any(reading.says_twitching(wording) for wording in self.wordings):
+            return (*self.matches, WORDS_OF_TWITCHING)
+        return self.matches
 
     @cached_property
     def said_by_its_title(self) -> tuple[Heard, ...]:
@@ -61,7 +76,7 @@ class Concept:
     def may_open_the_gate(self) -> bool:
         gate = self.reading.gate
         return any(match.concept in gate.concepts for match in self.matches) or any(
-            gate.may_speak_of_twitching(wording.lower()) for wording in self.wordings
+            gate.may_speak_of_twitching(fold(wording)) for wording in self.wordings
         )
 
     @cached_property
@@ -70,7 +85,7 @@ class Concept:
 
     @cached_property
     def says_strength(self) -> bool:
-        return any(self.reading.strength.search(wording.lower()) for wording in self.wordings)
+        return any(self.reading.strength.search(fold(wording)) for wording in self.wordings)
 
     def with_words(self, named_in: Callable[[str], tuple[Match, ...]]) -> tuple[Match, ...]:
         """The codes, and what the words name besides."""
@@ -88,7 +103,7 @@ class Concept:
     @cached_property
     def is_silent(self) -> bool:
         """Whether a number by this name says nothing that a rule asks for."""
-        return not (self.with_twitching or self.says_strength or self.is_kept)
+        return not (self.asks_for_twitching or self.says_strength or self.is_kept)
 
     @cached_property
     def is_kept(self) -> bool:
@@ -101,13 +116,6 @@ def is_coded(codes: tuple[Match, ...]) -> bool:
     return any(
         match.role not in _BROADER and match.system != "text" and match.concept not in ANSWERS for match in codes
     )
-
-
-def with_twitching(codes: tuple[Match, ...], wordings: tuple[str, ...], reading: Reading) -> tuple[Match, ...]:
-    """Words open the gate, whatever the code."""
-    if any(reading.says_twitching(wording) for wording in wordings):
-        return (*codes, Match(TWITCHING_WORDS, "words", "text", ""))
-    return codes
 
 
 class Concepts:

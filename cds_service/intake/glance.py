@@ -99,11 +99,13 @@ class _Category(Struct, gc=False):
 class _Part(Struct, gc=False):
     code: Raw = NOTHING
     valueCodeableConcept: Raw = NOTHING
+    valueString: Raw = NOTHING
 
 
 class Observation(_Told, gc=False):
     code: Raw = NOTHING
     valueCodeableConcept: Raw = NOTHING
+    valueString: Raw = NOTHING
     category: list[_Category] | None = None
     component: list[_Part] | None = None
 
@@ -203,6 +205,7 @@ class _Request(Struct, gc=False):
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _REFERENCE = msgspec.json.Decoder(_Reference | None)
+_WORDS = msgspec.json.Decoder(Text)
 _CONCEPT = msgspec.json.Decoder(Concept | None)
 _ENVELOPE = ("hook", "hookInstance", "fhirServer", "fhirAuthorization", "context", "extension")
 _LONGEST_REMEMBERED = 1000  # bytes of a concept
@@ -240,6 +243,8 @@ class Glance:
         parts = [part for r in observations if r.component is not None for part in r.component]
         said |= {_KEY + part.code for part in parts}
         said |= {_KEY + part.valueCodeableConcept for part in parts}
+        words = {b"" + r.valueString for r in observations if r.valueString is not NOTHING}
+        words |= {b"" + part.valueString for part in parts if part.valueString is not NOTHING}
         dates: set[str | None] = set()
         for resource in others:
             if type(resource) is Condition:
@@ -254,6 +259,8 @@ class Glance:
                 said |= reasons
             else:
                 return False
+        if any(self._reading.gate.may_speak_of_twitching(fold(_WORDS.decode(each) or "")) for each in words):
+            return False
         return are_dates(dates) and all(hash(written) in self._silent or self._is_silent(written) for written in said)
 
     def _is_silent(self, written: bytes) -> bool:

@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from cds_service import units
 from cds_service.clinical.chart import Entry, Match, Quantity, Result, Site
+from cds_service.clinical.gate import GATE_ROLES
+from cds_service.clinical.words import fold
 from cds_service.errors import UnreadableError
 from cds_service.intake.about import FINAL, SHORT_NAME, TEXT_LENGTH, About, heard, name_of, places
-from cds_service.intake.concepts import ANSWERS, STRENGTH_EXAM, Concept, with_twitching
+from cds_service.intake.concepts import ANSWERS, STRENGTH_EXAM, WORDS_OF_TWITCHING, Concept
 from cds_service.intake.shape import LONGEST_TEXT, Json, element, elements, number, span, status, text
 
 _NO_RESULT = frozenset({"entered-in-error", "cancelled", "registered", "unknown"})
@@ -58,7 +60,8 @@ def read_result(part: Json, raw: Json, about: About, parent: Concept) -> Iterato
         return  # as most of a chart: nothing below would be made of it
     value = _value(part, valued)
     strength = named.is_strength or named.says_strength or parent.says_strength
-    codes = named.matches if parent.matches else _speaking(named, value)
+    final = text(raw, "status") in FINAL
+    codes, twitching = (named.matches, None) if parent.matches else _of_twitching(named, value, final)
     if strength and not named.is_strength:
         codes = (*codes, Match(STRENGTH_EXAM, "", "text", ""))
     texts = () if value.is_plain else _texts(named, value)
@@ -76,8 +79,9 @@ def read_result(part: Json, raw: Json, about: About, parent: Concept) -> Iterato
         # A value in free words says more than the name of what was looked at.
         coded=(named.is_coded and not value.text) or valued.is_coded,
         sites=sites or (() if grade is None else _everywhere(named, value)),
-        says=value.says, value=value.quantity, value_codes=valued.matches, value_text=value.text,
-        examined=_examined(raw), final=text(raw, "status") in FINAL, range_low=low, range_high=high, flags=value.flags,
+        says=value.says, says_twitching=twitching, value=value.quantity, value_text=value.text,
+        value_codes=tuple(match for match in valued.with_twitching if match is not WORDS_OF_TWITCHING),
+        examined=_examined(raw), final=final, range_low=low, range_high=high, flags=value.flags,
         grade=grade, muscle=named.title if strength else "", remarks=_remarks(part, raw),
         this_encounter=about.in_this_encounter(raw), at="" if value.quantity is None else _instant(raw),
     )  # fmt: skip
@@ -106,11 +110,21 @@ def _value(part: Json, concept: Concept) -> _Value:
     return _Value(concept, words, quantity, flags, says, plain)
 
 
-def _speaking(named: Concept, value: _Value) -> tuple[Match, ...]:
-    """The codes of a result, and that it speaks of twitching when its name or its value does."""
-    if value.says in ("", "yes") and value.concept.wordings:
-        return with_twitching(named.matches, named.wordings + value.concept.wordings, named.reading)
-    return named.with_twitching
+def _of_twitching(named: Concept, value: _Value, final: bool) -> tuple[tuple[Match, ...], bool | None]:
+    """The codes of a result, that it speaks of twitching when its name or value does, and what its value says of it.
+
+    Words that open the gate whatever the code count when the result is final. A value that denies twitching is an
+    answer only to a name that asks for it.
+    """
+    gate, reading = named.reading.gate, named.reading
+    codes = named.asks_for_twitching if final else named.matches
+    if any(match.concept in gate.all_concepts and match.role in GATE_ROLES for match in codes):
+        in_words = value.text and value.says in ("", "abnormal")
+        return codes, reading.twitching_answered(named.title, value.text) if in_words else None
+    told = (value.text, *value.concept.wordings[1:]) if value.says in ("", "yes") and final else ()
+    if any(reading.twitching_told(named.title, words) for words in told):
+        return (*codes, WORDS_OF_TWITCHING), True
+    return codes, None
 
 
 def _texts(named: Concept, value: _Value) -> tuple[str, ...]:
@@ -204,7 +218,7 @@ def _grade(value: _Value) -> float | None:
 
 def _everywhere(named: Concept, value: _Value) -> tuple[Site, ...]:
     """A grade of all groups was taken in arms and legs, on both sides."""
-    if named.reading.whole_body.search(" ".join((*named.wordings, value.text)).lower()):
+    if named.reading.whole_body.search(fold(" ".join((*named.wordings, value.text)))):
         return (Site("arm", "both", "arms"), Site("leg", "both", "legs"))
     return ()
 

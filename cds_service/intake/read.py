@@ -21,6 +21,7 @@ from cds_service.clinical.chart import (
 from cds_service.clinical.findings import Case
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.spans import Span
+from cds_service.clinical.words import fold
 from cds_service.errors import UnreadableError
 from cds_service.intake.about import About, Attention
 from cds_service.intake.concepts import Concepts
@@ -174,6 +175,9 @@ class Reader:
         parts = [raw, *elements(raw, "component")] if "component" in raw else (raw,)
         for part in parts:
             if of(part, "code").may_open_the_gate or of(part, "valueCodeableConcept").may_open_the_gate:
+                return True
+            said = part.get("valueString")
+            if said and self.about.reading.gate.may_speak_of_twitching(fold(text(part, "valueString"))):
                 return True
         return False
 

@@ -174,7 +174,8 @@ def phrases(findings: Iterable[Spec], gate: Spec, lifted: Mapping[str, Iterable[
             for text in listed:
                 found.append(Phrase(spec["id"], tokens(text), says, flag(words["denied"]), unless, frozenset(lifts)))
     for stem in (*gate["stems"], *gate["moving"]):
-        for form in _FORMS.get(stem, (stem, *(stem + ending for ending in ("es", "s", "ing", "ings", "ed", "y")))):
+        # The stem itself stands for any word that begins with it, see Reading.says_twitching.
+        for form in (stem, *_FORMS.get(stem, (stem + ending for ending in ("es", "s", "ing", "ings", "ed", "y")))):
             found.append(Phrase(TWITCHING_WORDS, (form,), True, True, (), frozenset()))
     return found
 
@@ -198,6 +199,7 @@ def gate(spec: Spec) -> Gate:
         concepts=frozenset(spec["concepts"]),
         words=folded((*spec["stems"], *spec["moving"])),
         stems=re.compile(r"\b(?:" + "|".join(re.escape(fold(stem)) for stem in spec["stems"]) + ")"),
+        named=re.compile(rf"\b({'|'.join(re.escape(fold(stem)) for stem in (*spec['stems'], *spec['moving']))})[a-z]*"),
         moving=re.compile(rf"{word}{near}{place}|\b{place}{near}{word}"),
         blocked=re.compile(rf"\b(?:{blocked})\b"),
         observed_within=days_of(spec["observed_within"]),

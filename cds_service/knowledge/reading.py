@@ -17,6 +17,8 @@ _WORD = re.compile(r"[a-z0-9]+")
 _GRADE = re.compile(r"(?<![\d.])([0-5])\s*([+\-]?)(?:\s*/\s*5)?\s*([+\-]?)(?![\d.])")
 _GRADE_OF_FIVE = re.compile(r"(?<![\d.])([0-5])\s*([+\-]?)\s*/\s*5\s*([+\-]?)(?![\d.])")
 
+_OF_NOW = re.compile(r"history of (?:the )?present(?:ing)?\b")  # illness, complaint
+
 
 def _any_of(words: list[str]) -> re.Pattern[str]:
     if not words:
@@ -121,8 +123,24 @@ class Reading:
     def _sentence_says_twitching(self, plain: str) -> bool | None:
         if not self.gate.may_speak_of_twitching(plain) or self.gate.blocked.search(plain):
             return None
-        heard = [h for h in self.phrase_book.listen(plain) if h.finding == TWITCHING_WORDS]
+        stems = self.gate.named.sub(r"\1", plain)
+        heard = [h for h in self.phrase_book.listen(stems) if h.finding == TWITCHING_WORDS]
         return heard[0].says if heard else None
+
+    def twitching_answered(self, name: str, value: str) -> bool | None:
+        """What the value of a result in words says, whose name or code asks for twitching: "present in both calves"."""
+        asked = name if self.says_twitching(name) else "fasciculation"
+        together = self.statement(asked, self.phrase_book.listen(asked), value)
+        said = self.says_twitching(together) if together and not value.lstrip().startswith("0") else None
+        return None if said is False and "," in value else said  # "none in the arms, frequent in the calves"
+
+    def twitching_told(self, name: str, value: str) -> bool:
+        """Whether the value of another result says that a muscle twitches, and its name does not take that back."""
+        if not self.gate.may_speak_of_twitching(fold(value)) or not self.says_twitching(value):
+            return False
+        # "Family history", "Reason to rule out" and "Past illness" do.
+        name = _OF_NOW.sub("", fold(name))
+        return bool(self.says_twitching(f"{name} fasciculation") and self.says_twitching(f"{name} {value}"))
 
     def answer(self, text: str) -> str:
         return self.answers.get(fold(text).strip().rstrip("."), "")

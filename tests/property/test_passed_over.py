@@ -108,6 +108,19 @@ def test_twitching_in_a_component_is_not_passed_over(where: str, said: Any) -> N
     assert not is_passed_over(body)
 
 
+@pytest.mark.parametrize("place", ["whole", "component"])
+def test_twitching_in_the_words_of_a_value_is_not_passed_over(place: str) -> None:
+    for said, silent in (("Muscle twitching in both calves", False), ("Fascicul\u00e1tions", False), ("cramps", True)):
+        body = copy.deepcopy(QUIET)
+        resource = body["prefetch"]["findings"]["entry"][0]["resource"]
+        told = {"code": {"text": "Chief complaint"}, "valueString": said}
+        resource |= {"code": {"text": "Narrative"}, "effectiveDateTime": TODAY.isoformat()}
+        resource.pop("valueCodeableConcept")
+        resource |= told if place == "whole" else {"component": [told]}
+        assert is_passed_over(body) is silent
+        assert (answer_of_the_whole_reading(body) == ()) is silent
+
+
 def test_escaped_letters_are_read_as_letters() -> None:
     body = copy.deepcopy(QUIET)
     body["prefetch"]["findings"]["entry"][0]["resource"]["code"] = {"text": "Fasciculation"}

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from cds_service.clinical.chart import Result
 from cds_service.clinical.gate import charted_twitching
+from cds_service.intake.about import About
+from cds_service.intake.concepts import Concepts
+from cds_service.intake.observations import read_observation
 from cds_service.worked_examples import case_of
 
 CHARTED = {"problem": "R25.3", "recorded": "3 days ago"}
@@ -198,3 +202,86 @@ def test_what_is_open_neither_finds_nor_denies_twitching(text: str, reading: Any
 )  # fmt: skip
 def test_twitching_that_is_plainly_denied_is_denied(text: str, reading: Any) -> None:
     assert reading.says_twitching(text) is False
+
+
+CODED = {"coding": [{"system": "http://snomed.info/sct", "code": "82470000", "display": "Fasciculation"}]}
+COMPLAINT = {"coding": [{"system": "http://loinc.org", "code": "10154-3", "display": "Chief complaint Narrative"}]}
+
+
+def observed(reading: Any, code: dict[str, Any], **value: Any) -> set[bool | None]:
+    """What an observation says to the gate: that there is twitching, that there is none, or nothing."""
+    raw = {"resourceType": "Observation", "id": "one", "status": "final", "code": code, **value}
+    about = About(reading, Concepts(reading))
+    return {reading.gate.says(entry) for entry in read_observation(raw, about) if isinstance(entry, Result)} or {None}
+
+
+AFFIRMING = [
+    "Present in both calves", "Seen in left deltoid", "yes - calves", "Frequent, both legs", "widespread", "++",
+    "present (calves)", "Present bilaterally", "observed", "noted", "abnormal", "in both calves", "moderate", "yes",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", AFFIRMING)
+def test_an_answer_that_affirms_twitching_opens_the_gate(answer: str, reading: Any) -> None:
+    for code in (CODED, {"text": "Muscle twitching"}, {"text": "Fasciculations"}, {"text": "Fasciculations?", **CODED}):
+        assert observed(reading, code, valueString=answer) == {True}, code
+    assert observed(reading, CODED, valueCodeableConcept={"text": answer}) == {True}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["no", "absent", "none", "not seen", "normal", "normal on both sides", "not examined", "unable to assess",
+     "possible", "absent in both legs", "none in the arms, frequent in the calves",
+     "none seen", "not examined: arm in plaster", "0", "0/4", "?", "resolved", "unlikely"],
+)  # fmt: skip
+def test_an_answer_that_affirms_no_twitching_opens_nothing(answer: str, reading: Any) -> None:
+    for code in (CODED, {"text": "Muscle twitching"}, {"text": "Fasciculations"}):
+        assert True not in observed(reading, code, valueString=answer), code
+
+
+SENTENCES = {
+    "Muscle twitching in both calves": True, "Fascicul\u00e1tions of the tongue": True, "Muscle twitching ?MND": True,
+    "No cramps. Muscle twitching in both legs": True, "Fasciculations seen in both calves": True,
+    "night cramps, no muscle twitching": None, "Denies fasciculations": None, "family history of fasciculations": None,
+    "possible fasciculations": None, "muscle twitching resolved": None, "twitching lights": None, "cramps": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_a_sentence_as_the_value_of_another_finding_opens_the_gate(sentence: str, reading: Any) -> None:
+    for value in ({"valueString": sentence}, {"valueCodeableConcept": {"text": sentence}}):
+        for code in (COMPLAINT, {"text": "Neurological examination"}, {"text": "History of present illness"}):
+            assert observed(reading, code, **value) == {SENTENCES[sentence]}, code
+        for name in ("Family history", "Past medical history", "Reason to rule out"):
+            assert observed(reading, {"text": name}, **value) == {None}, name
+    assert observed(reading, COMPLAINT, valueString=sentence, status="preliminary") == {None}
+
+
+R25_3 = [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "R25.3", "display": "Fasciculation"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("Family history of fasciculation", False), ("Denies muscle fasciculation", False),
+        ("No fasciculations", False),
+        ("Possible fasciculations", False), ("Fasciculations resolved", False), ("History of muscle twitching", False),
+        ("Fasciculations", True), ("Muscle spasm", True), ("twitching", True), ("Fasciculations ?cause", True),
+        ("Fasciculations, absent reflexes", True),
+    ],
+)  # fmt: skip
+def test_words_win_over_the_code_for_twitching(text: str, counts: bool, reading: Any) -> None:
+    """What a problem's own words deny or doubt, or tell of others, its code does not say."""
+    concept = Concepts(reading).of({"code": {"text": text, "coding": R25_3}}, "code")
+    assert bool({m.concept for m in concept.with_twitching} & reading.gate.all_concepts) is counts
+
+
+def test_any_word_that_begins_with_a_stem_is_twitching(reading: Any) -> None:
+    for stem in ("fasciculat", "myokymi"):
+        for ending in ("", "ion", "ory", "ng", "ive", "form"):
+            assert reading.says_twitching(f"{stem}{ending} of the calf") is True
+            assert reading.says_twitching(f"no {stem}{ending} of the calf") is False
+    for stem in ("twitch", "flicker", "quiver", "flutter"):
+        for ending in ("", "er", "iness", "ings"):
+            assert reading.says_twitching(f"{stem}{ending} of the calf") is True
+            assert reading.says_twitching(f"{stem}{ending} of the screen") is None
