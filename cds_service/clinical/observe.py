@@ -178,7 +178,7 @@ def _result(spec: Spec) -> Observer:
     carried = _carrier(spec, concepts)
     says, containing = spec.get("says", "yes"), folded(spec.get("containing", ()))
     examined, within = bool(spec.get("examined")), days_or_none(spec, "within")
-    regions, sudden = frozenset(spec.get("site", ())), bool(spec.get("sudden"))
+    regions, sudden, again = frozenset(spec.get("site", ())), bool(spec.get("sudden")), bool(spec.get("again"))
     values = [code_of(text) for text in spec.get("is", ())]
 
     def observe(case: Case) -> Iterator[Statement]:
@@ -198,9 +198,10 @@ def _result(spec: Spec) -> Observer:
             elif not values and reading != says:
                 continue
             if _at(result, regions) and _recent(result.when, within, case):
-                if sudden and _known_before(result, frozenset(m.concept for m in codes), case):
+                known = (sudden or again) and _known_before(result, frozenset(m.concept for m in codes), case)
+                if known != again:
                     continue
-                yield _result_statement(result, "; onset not stated" if sudden else "")
+                yield _result_statement(result, "; onset not stated" if sudden or again else "")
 
     return observe
 
@@ -211,15 +212,22 @@ def _known_before(result: Result, concepts: frozenset[str], case: Case) -> bool:
     An observation has a date but no onset: its first record may be the beginning, a later one is not.
     """
     problems = [p for p in case.chart.about(Problem, concepts) if p.state is State.CURRENT]
-    if any(_before(p, result, case) for p in problems):
+    if any(_before(p, result, case) and not _of_other_side(p, result) for p in problems):
         return True
     earlier = [
         r
         for r in case.chart.about(Result, concepts)
         if _before(r, result, case) and _recent(r.when, _KNOWN_DAYS, case) and r.says in ("yes", "no")
+        if not _of_other_side(r, result)
     ]
     newest = max(earlier, key=lambda r: (_moment(r), r.says == "yes"), default=None)
     return newest is not None and newest.says == "yes"
+
+
+def _of_other_side(entry: Entry, result: Result) -> bool:
+    """A weakness of the left side is new beside one of the right; without a side on both it may be the same."""
+    sides, others = ({site.side for site in one.sites if site.side} for one in (result, entry))
+    return bool(sides and others) and "both" not in others and sides.isdisjoint(others)
 
 
 def _before(entry: Entry, other: Entry, case: Case) -> bool:

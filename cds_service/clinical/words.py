@@ -67,6 +67,14 @@ _STATING = frozenset(
 _PLACING = frozenset(
     {"of", "in", "on", "at", "to", "for", "over", "since", "left", "right", "both", "bilateral", "bilaterally"}
 )
+_BEING = frozenset({"is", "are", "was", "were", "has", "have", "been", "be"})
+_WHOSE = frozenset({"for", "of", "in", "to"})  # "hospice care for his wife"
+# Between someone and what is said of him: "wife is now on home hospice", but not "with his wife for weakness".
+_LINKING = frozenset(
+    {"is", "was", "has", "had", "a", "in", "into", "on", "under", "to", "at", "home", "now", "currently", "recently",
+     "just", "who", "being", "receiving", "receives", "enrolled", "entered", "entering", "admitted", "transferred",
+     "went", "going", "placed", "stay"}
+)  # fmt: skip
 _CHANGES = frozenset(
     {"change", "changes", "improvement", "worsening", "increase", "decrease", "progression", "resolution"}
 )
@@ -120,7 +128,12 @@ def folded(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def tokens(text: str) -> tuple[str, ...]:
-    """Words and punctuation of a text, folded. Words that a slash, plus or hyphen joins are parted."""
+    """Words and punctuation of a text, folded. Words that a slash, plus or hyphen joins are parted.
+
+    "(-)" and "(+)" are the words that they stand for.
+    """
+    if "(" in text and _MARK.search(text):
+        text = "".join(_marks_as_words(clause) for clause in _CLAUSE.split(text))
     plain = _DASH.sub(" - ", fold(text))
     if "?" in plain:
         plain = _ASKED.sub(_DOUBTS_NEXT, plain)
@@ -147,6 +160,17 @@ def _unhyphened(word: str) -> list[str]:
     parts = word.split("-")
     split = len(parts) > 1 and all(map(_PLAIN_WORD.fullmatch, parts)) and _TURNING.isdisjoint((parts[0], parts[-1]))
     return parts if split else [word]
+
+
+def _marks_as_words(clause: str) -> str:
+    """Marks stand behind what they speak of where the clause ends in one: "weakness (-)", but "(-) weakness"."""
+    behind = _MARK.match(clause.rstrip()[-3:]) is not None
+    words = {"+": " present; ", "-": " negative; "} if behind else {"+": "; ", "-": "; no "}
+    return _MARK.sub(lambda mark: words["+" if mark[1] == "+" else "-"], clause)
+
+
+_MARK = re.compile(r"\(([+\-−–])\)")
+_CLAUSE = re.compile(r"([.,;:\n])")
 
 
 class Heard(NamedTuple):
@@ -177,6 +201,12 @@ class Blocking:
     after: Mapping[tuple[str, ...], str]
     answers: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # whole answers -> normal or doubt
     beginnings: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # of answers -> normal or denial
+    others: frozenset[str] = frozenset()  # people that are not the patient
+    headings: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # before a colon -> doubt or family
+    answer_kinds: Mapping[str, frozenset[tuple[str, ...]]] = field(default_factory=dict)  # as words.yaml names them
+    told_by_side: re.Pattern[str] | None = None  # signs, with the side before and the rest of the sentence
+    told_how: frozenset[str] = frozenset()
+    places: frozenset[str] = frozenset()  # words for parts of the body
 
 
 @dataclass
@@ -200,12 +230,15 @@ class PhraseBook:
 
     def listen(self, text: str) -> tuple[Heard, ...]:
         """What a text says about each finding; the longest phrase of a finding decides."""
-        said = tokens(text)
+        said = tokens(self._by_side(text))
         if self._by_first.keys().isdisjoint(said):
             return ()
         heard: dict[str, Heard] = {}
-        for sentence, answer in _sentences(said):
-            settled = set(heard)  # what need not be looked for in this sentence
+        denied_on: dict[str, frozenset[str]] = {}
+        for sentence, answer, heading in _sentences(said):
+            under, sides = self._heading(heading), _sides(sentence)
+            # What need not be looked for in this sentence: what was heard, unless it was denied of another side.
+            settled = {name for name, one in heard.items() if one.says is not False or not sides - denied_on[name]}
             for start, word in enumerate(sentence):
                 for phrase in self._by_first.get(word, ()):
                     if phrase.finding in settled:
@@ -216,16 +249,39 @@ class PhraseBook:
                     settled.add(phrase.finding)
                     if any(_contains(sentence, block) for block in phrase.unless):
                         continue
-                    says = self._verdict(phrase, sentence, start, end, answer)
+                    says = self._verdict(phrase, sentence, start, end, answer, under)
+                    if phrase.finding in heard and not says:
+                        continue
+                    # A sign of one side stands beside a denial that is of the other, or of no side.
+                    denied_on[phrase.finding] = sides
                     denied = "no " if phrase.says and says is False else ""
-                    heard[phrase.finding] = Heard(phrase.finding, says, denied + " ".join(phrase.words))
+                    heard[phrase.finding] = Heard(
+                        phrase.finding, says, denied + " ".join(phrase.words) + _side_told(sentence[end:])
+                    )
         return tuple(heard.values())
+
+    def _by_side(self, text: str) -> str:
+        """A text in which a sign told of each side is named with each: "plantars flexor left, extensor right"."""
+        if ":" in text:
+            text = _AS_ANSWER.sub(" ", text)
+        signs = self.blocking.told_by_side
+        if signs is None or not signs.search(text):
+            return text
+        how = self.blocking.told_how
+        return signs.sub(lambda told: _each_side(told["side"] or "", told["sign"], told["rest"], how), text)
+
+    def only_places(self, answer: str) -> bool:
+        """Whether an answer says no more than yes, where and how much: "yes, R", "right only"."""
+        said = tuple(word for word in tokens(_marked(answer)) if word not in ",.;:")
+        kinds = self.blocking.answer_kinds
+        return bool(kinds and said) and _only(said, kinds["placing"] | kinds["beside_placing"])
 
     def cancelled_by(self, answer: str, heard: Iterable[Heard]) -> set[tuple[str, bool]]:
         """What a question says by itself, of which its answer affirms nothing: it is normal, or was not examined."""
         said, told = tokens(answer), self.listen(answer)
         kinds = self._kinds_of_answer(_first_clause(said))
         kinds |= {"doubt"} if said[-1:] == ("?",) else set()
+        kinds |= {"doubt"} if self.kind_of_answer(answer) == "open" else set()
         if _EXCEPTION.isdisjoint(said):
             kinds |= {kind for words, kind in self.blocking.beginnings.items() if _begins(said, words)}
         taken_back = {other.finding for other in told if other.says is not True}
@@ -248,6 +304,56 @@ class PhraseBook:
         }
         return begun | ({answers[clause]} if clause in answers else set())
 
+    def affirmed_by_normal(self, finding: str) -> bool:
+        return "normal" in self._lifts.get(finding, frozenset())
+
+    def kind_of_answer(self, answer: str) -> str:
+        """Whether other words than a plain yes or no deny what is asked ("denied", "well"), leave it open or affirm it.
+
+        Denied: a negation that says nothing else. Open: with more behind it, or not examined. Affirmed ("") is the
+        rest: places, degrees, times and free words.
+        """
+        return self._kind_of(tokens(_marked(answer)))
+
+    def _kind_of(self, said: tuple[str, ...]) -> str:
+        clauses = [self._kind_of_clause(clause) for clause in _clauses(said)]
+        if any(kind == "placed" for kind in clauses):
+            return ""
+        if "one side" in clauses:
+            return "denied" if set(clauses) == {"one side"} and len(clauses) > 1 else "open"
+        return next((kind for kind in ("open", "") if kind in clauses), clauses[0] if clauses else "")
+
+    def _kind_of_clause(self, clause: tuple[str, ...]) -> str:
+        kinds = self.blocking.answer_kinds
+        if not kinds:
+            return ""
+        while _consumed(clause, kinds["teller"]):
+            clause = clause[1:]
+        if len(clause) > 1 and clause[0] in _OTHER_NAMES:
+            inner = self._kind_of_clause(clause[1:])
+            return {"denied": "one side", "well": "one side", "open": "open"}.get(inner, "placed")
+        unable = _consumed(clause, kinds["cannot"])
+        if unable:
+            after = [word for word in clause[unable:] if word != "be" and not word.endswith("ly")]
+            return "open" if _consumed(tuple(after), kinds["examining"]) else "placed"
+        if _consumed(clause, kinds["not_examined"]):
+            return "open"
+        negated = _consumed(clause, kinds["negation"])
+        if negated:
+            if any(_consumed(clause[at:], kinds["affirming"]) for at in range(1, 4)):
+                return "placed"
+            return "denied" if _only(clause[negated:], kinds["nothing_else"]) else "open"
+        if any((word,) in kinds["well"] for word in clause) or _consumed(clause, kinds["well"]):
+            return "well" if _only(clause, kinds["well"] | kinds["beside_well"]) else ""
+        looked = any((word,) in kinds["examining"] for word in clause)
+        return "placed" if not looked and any((word,) in kinds["placing"] for word in clause) else ""
+
+    def affirmed_part(self, answer: str) -> str:
+        """What an answer affirms beside what it denies: of "none on the left, mild on the right" the right."""
+        parts = [(clause, self._kind_of_clause(clause)) for clause in _clauses(tokens(answer))]
+        placed = [" ".join(clause) for clause, kind in parts if kind == "placed"]
+        return ", ".join(placed) if placed and any(kind in ("denied", "open") for _, kind in parts) else answer
+
     def affirms(self, text: str, words: str) -> bool:
         """Whether a text says words that are no phrase of the book, without denying or doubting them."""
         return any(not kinds - {"history"} for kinds in self._said_with(text, words))
@@ -261,14 +367,22 @@ class PhraseBook:
         """The kinds of blocking words around each place where a text says some words."""
         wanted = tokens(words)
         return [
-            self._kinds_around(sentence, start, end, answer)
-            for sentence, answer in _sentences(tokens(text))
+            self._kinds_around(sentence, start, end, answer) | self._heading(heading)
+            for sentence, answer, heading in _sentences(tokens(text))
             for start in range(len(sentence))
-            if (end := _match(wanted, sentence, start)) is not None
+            # Words may lie inside the phrase, not before it: they are what may deny it.
+            if sentence[start : start + 1] == list(wanted[:1]) and (end := _match(wanted, sentence, start)) is not None
         ]
 
-    def _verdict(self, phrase: Phrase, sentence: list[str], start: int, end: int, answer: list[str]) -> bool | None:
-        kinds = self._kinds_around(sentence, start, end, answer) - phrase.lifts
+    def _heading(self, heading: list[str]) -> set[str]:
+        said = tuple(word for word in heading if word not in ",?")
+        table = self.blocking.headings
+        return {kind for words, kind in table.items() if _begins(said, words) or said[-len(words) :] == words}
+
+    def _verdict(
+        self, phrase: Phrase, sentence: list[str], start: int, end: int, answer: list[str], under: set[str]
+    ) -> bool | None:
+        kinds = (self._kinds_around(sentence, start, end, answer) | under) - phrase.lifts
         if not kinds:
             return phrase.says
         if kinds == {"denial"} and phrase.says and phrase.denial_counts:
@@ -278,16 +392,18 @@ class PhraseBook:
     def _kinds_around(self, sentence: list[str], start: int, end: int, answer: list[str]) -> set[str]:
         clause = _clause(sentence, start, end)
         sentence, start, end = self._after_an_answer(clause.words, clause.start, clause.end)
-        answer = answer if clause.answer is None else clause.answer
-        kinds = self._answered(clause.aside) if clause.aside else set()
+        if clause.answer is not None:
+            answer = clause.answer if self._is_answer(clause.answer) else []
+        kinds = self._answered(clause.aside, sentence[start:end]) if self._is_answer(clause.aside) else set()
         if end == len(sentence) or (answer and _listed_to_the_end(sentence, start, end)):
-            kinds |= self._answered(answer)
+            kinds |= self._answered(answer, sentence[start:end])
         if sentence[max(0, start - 1) : start] == [_DOUBTS_NEXT] or sentence[end : end + 1] == ["?"]:
             kinds.add("doubt")
         if clause.lead and self._led_by_a_denial(clause.lead, sentence, start, end):
             kinds.add("doubt")
-        kinds |= self._cancelled_before(sentence, start, end)
-        return kinds | self._cancelled_after(sentence[end:])
+        if self._of_another(sentence[:start], _after_being(sentence[end : end + 6])):
+            kinds.add("family")
+        return kinds | self._cancelled_before(sentence, start, end) | self._cancelled_after(sentence[end:])
 
     def _cancelled_before(self, sentence: list[str], start: int, end: int) -> set[str]:
         """What the words before a phrase make of it. A denial that leaves it open is a doubt as well."""
@@ -295,6 +411,7 @@ class PhraseBook:
         listed = len(before) - sum(word not in _MARKS for word in sentence[_group(sentence, start, end)[0] : start])
         kinds: set[str] = set()
         plainly: list[bool] = []  # of each denial
+        nearest = 0  # how many words back a denial lies
         for position, word in enumerate(before):
             for words, kind in self._before.get(word, ()):
                 after = position + len(words)
@@ -306,13 +423,16 @@ class PhraseBook:
                 elif not _takes_for_granted(between):
                     opened = position < listed and _is_open(sentence, start)
                     plainly.append(not opened and not _is_of_another_thing(between))
+                    nearest = len(before) - position
+        if nearest and self._half_denied(sentence, start, end, nearest):
+            plainly = [False]
         if plainly:
             kinds |= {"denial"} if any(plainly) else {"denial", "doubt"}
         return kinds
 
     def _cancelled_after(self, rest: list[str]) -> set[str]:
         """What the words behind a phrase make of it: "weakness absent", not "weakness, absent reflexes"."""
-        group = [word for word in rest[: _group(rest, 0, 1)[1]] if word not in _MARKS]
+        group = list(_after_being([word for word in rest[: _group(rest, 0, 1)[1]] if word not in _MARKS]))
         apart = rest[:1] == [","]
         kinds = set()
         for words, kind in self._after.get(group[0], ()) if group else ():
@@ -347,15 +467,114 @@ class PhraseBook:
             for words, kind in self._before.get(word, ())
         )
         group_start, group_end = _group(clause, start, end)
-        bare = _PLACING.isdisjoint(clause[start:end]) and _is_item(clause[group_start:start], clause[end:group_end])
+        named = clause[start:end]
+        item = _is_item(clause[group_start:start], clause[end:group_end], named)
+        bare = item and _PLACING.isdisjoint(named)
         return denies and (bare or last[-1] in _SIGNS_IN_GENERAL)
 
-    def _answered(self, answer: list[str]) -> set[str]:
+    def _half_denied(self, sentence: list[str], start: int, end: int, back: int) -> bool:
+        """Whether a denial lies before the only comma and a place behind it: "no pain, hand weakness" is no list."""
+        group_start, group_end = _group(sentence, start, end)
+        across = back > start - group_start
+        placed = not self.blocking.places.isdisjoint(sentence[group_start:group_end])
+        return across and placed and sentence.count(",") == 1 and _JOINS.isdisjoint(sentence)
+
+    def _of_another(self, before: list[str], following: tuple[str, ...]) -> bool:
+        """Whether someone else is the subject of a phrase, or the one whom it is for."""
+        if following[:1] and following[0] in _WHOSE and not self.blocking.others.isdisjoint(following[1:3]):
+            return True
+        nearest = next((word for word in reversed(before) if word not in _LINKING), "")
+        return nearest.removesuffix("'s") in self.blocking.others
+
+    def _is_answer(self, aside: list[str]) -> bool:
+        """Whether what stands behind a dash or in brackets answers: "(not examined)", but not "(absent jerks)"."""
+        given = _first_clause(tuple(aside))
+        return bool(given) and (self._kind_of(given) != "open" or bool(self._open(given)))
+
+    def _answered(self, answer: list[str], named: list[str]) -> set[str]:
         """What the answer after a colon cancels: "dysphagia: none" names it only to deny it."""
         given = _first_clause(tuple(answer))
         tables = (self.blocking.before, self.blocking.after)
         kinds = {kind for table in tables for words, kind in table.items() if words == given}
-        return kinds or self._open(given)
+        kind = self._kind_of(given)
+        if kind == "well" and any(stem in word for word in named for (stem,) in self.blocking.answer_kinds["well_of"]):
+            return kinds
+        return kinds or self._open(given) or _CANCELS[kind]
+
+
+_CANCELS: Mapping[str, set[str]] = {"denied": {"denial"}, "well": {"normal"}, "open": {"doubt"}, "": set()}
+
+
+# "Clonus: present" is one statement. What denies stays an answer, which may be of a whole list.
+_AS_ANSWER = re.compile(
+    r":\s+(?=(?:present|positive|inducible|sustained|extensor|flexor|upgoing|downgoing)(?![a-z]))", re.IGNORECASE
+)
+_OTHER_NAMES = {"left": "left", "l": "left", "lt": "left", "right": "right", "r": "right", "rt": "right"}
+_SIDE = re.compile(r"(?<![a-z0-9])(left|lt|l|right|rt|r)(?![a-z0-9])", re.IGNORECASE)
+_SIDE_MARK = re.compile(r"(?<![a-z0-9])(left|lt|l|right|rt|r)\s*([+\-−–↑↓])(?=\s*(?:[,;/.]|$)|\s+[lr])", re.IGNORECASE)
+_MARK_WORDS = {"+": "positive", "↑": "upgoing", "↓": "downgoing"}
+_BESIDE_SIDE = re.compile(r"(?<![a-z0-9])(?:on|in|the|side|is|are|was|were)(?![a-z0-9])", re.IGNORECASE)
+_APART = re.compile(r"\s*(?:[,/]|(?<![a-z0-9])(?:and|but|whereas|while)(?![a-z0-9]))\s*", re.IGNORECASE)
+
+
+def _marked(text: str) -> str:
+    """ "R +, L -" in words."""
+    return _SIDE_MARK.sub(lambda found: f"{found[1]} {_MARK_WORDS.get(found[2], 'negative')}", text)
+
+
+def _each_side(side: str, sign: str, rest: str, how: frozenset[str]) -> str:
+    """What is told of a sign side by side, each with the sign: "plantars flexor on the left; plantars extensor …"."""
+    as_written = f"{side} {sign}{rest}" if side else f"{sign}{rest}"
+    pieces = [piece for piece in _APART.split(_marked(rest).strip(" :")) if piece]
+    told = []
+    for position, piece in enumerate(pieces):
+        named = {_OTHER_NAMES[found.lower()] for found in _SIDE.findall(piece)}
+        if position == 0 and side and not named:
+            named = {_OTHER_NAMES[side.lower()]}
+        what = _BESIDE_SIDE.sub(" ", _SIDE.sub(" ", piece)).replace(":", " ").lower().split()
+        if len(named) != 1 or not what or not how.issuperset(what):
+            break
+        told.append(f"{sign} {' '.join(what)} on the {named.pop()}")
+    return "; ".join([*told, ", ".join(pieces[len(told) :])]) if told else as_written
+
+
+def _sides(sentence: list[str]) -> frozenset[str]:
+    return frozenset(_OTHER_NAMES[word] for word in sentence if word in _OTHER_NAMES)
+
+
+def _side_told(following: list[str]) -> str:
+    told = following[:2] == ["on", "the"] and following[2:3] in (["left"], ["right"])
+    return " " + " ".join(following[:3]) if told else ""
+
+
+def _clauses(words: tuple[str, ...]) -> list[tuple[str, ...]]:
+    clauses: list[tuple[str, ...]] = [()]
+    for word in words:
+        if word == "," or word in _SENTENCE_ENDS or word in _EXCEPTION:
+            clauses.append(())
+        else:
+            clauses[-1] += (word,)
+    return [clause for clause in clauses if clause]
+
+
+def _consumed(words: tuple[str, ...], listed: frozenset[tuple[str, ...]]) -> int:
+    """How many words at the beginning are listed as one, the most that are."""
+    return next((length for length in (3, 2, 1) if len(words) >= length and words[:length] in listed), 0)
+
+
+def _only(words: tuple[str, ...], listed: frozenset[tuple[str, ...]]) -> bool:
+    while words:
+        length = _consumed(words, listed)
+        if not length:
+            return False
+        words = words[length:]
+    return True
+
+
+def _after_being(words: list[str]) -> tuple[str, ...]:
+    """What follows a phrase: "was not supported" says of it what "not supported" says."""
+    said = tuple(word for word in words if word not in ",?")
+    return said[next((i for i, word in enumerate(said) if word not in _BEING), len(said)) :]
 
 
 def _behind(kind: str, then: list[str], apart: bool) -> set[str]:
@@ -433,8 +652,11 @@ def _begins(words: tuple[str, ...], with_these: tuple[str, ...]) -> bool:
     return words[: len(with_these)] == with_these
 
 
-def _sentences(words: tuple[str, ...]) -> Iterable[tuple[list[str], list[str]]]:
-    """Each sentence, and – where it ends in a colon – what follows the colon."""
+def _sentences(words: tuple[str, ...]) -> Iterable[tuple[list[str], list[str], list[str]]]:
+    """Each sentence, what follows the colon where it ends in one, and the heading under which it stands.
+
+    A heading ends in a colon, and what stands under it ends as its line or sentence does, not at a semicolon.
+    """
     sentences: list[tuple[list[str], str]] = [([], "")]
     for word in words:
         if word in _SENTENCE_ENDS:
@@ -442,9 +664,12 @@ def _sentences(words: tuple[str, ...]) -> Iterable[tuple[list[str], list[str]]]:
             sentences.append(([], ""))
         else:
             sentences[-1][0].append(word)
+    heading: list[str] = []
     for position, (sentence, mark) in enumerate(sentences):
         if sentence:
-            yield sentence, sentences[position + 1][0] if mark == ":" else []
+            yield sentence, sentences[position + 1][0] if mark == ":" else [], heading
+        if mark != ";":
+            heading = sentence if mark == ":" else []
 
 
 def _match(phrase: tuple[str, ...], sentence: list[str], start: int) -> int | None:
@@ -475,7 +700,7 @@ def _reachable(sentence: list[str], start: int, end: int) -> tuple[list[str], in
     """
     group_start, group_end = _group(sentence, start, end)
     own, rest = sentence[group_start:start], sentence[end:group_end]
-    item = group_start > 0 and _is_item(own, rest)
+    item = group_start > 0 and _is_item(own, rest, sentence[start:end])
     closed = item and not _JOINS.isdisjoint(sentence[group_start:])
     reach: list[str] = []
     far = since_comma = 0
@@ -549,8 +774,10 @@ def _group(sentence: list[str], start: int, end: int) -> tuple[int, int]:
     return max((i + 1 for i in range(start) if sentence[i] == ","), default=0), group_end
 
 
-def _is_item(own: list[str], rest: list[str]) -> bool:
+def _is_item(own: list[str], rest: list[str], named: list[str]) -> bool:
     """Whether a phrase between two commas is an item of a list: ``own`` stands before it, ``rest`` after it.
+
+    One that has a side of its own is none: "no pain, weakness of right foot" finds the foot weak.
 
     "or" joins items under a denial; "and" joins them only where nothing else is said of them, because
     "no sensory loss, weakness and wasting of the hand" finds the hand weak.
@@ -561,6 +788,8 @@ def _is_item(own: list[str], rest: list[str]) -> bool:
     if not _JOINS.isdisjoint(own) or (joining and joining[0] in _JOINS):
         return True
     if not _AFFIRMED.isdisjoint(rest):
+        return False
+    if _sides(own + named + rest):
         return False
     if len(own) + len(rest) <= 1:
         return True

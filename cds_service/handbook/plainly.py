@@ -217,6 +217,7 @@ _FURTHER: Mapping[str, Callable[[Any], str]] = {
     "verified": lambda v: "with a verified status",
     "onset_stated": lambda v: "with a stated onset",
     "recurs": lambda v: "recurring",
+    "again": lambda v: "on record before in the last year as well",
     "sudden": lambda v: "not on record before, as far as the last year shows",
     "severity": str,
     "muscle": lambda v: f"of: {_named(v)}",

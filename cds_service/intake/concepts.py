@@ -73,6 +73,11 @@ class Concept:
         return self.reading.phrase_book.listen(self.title)
 
     @cached_property
+    def names_a_sign(self) -> bool:
+        """Whether a yes to this name is a sign or a symptom: then a negation answers it."""
+        return self.reading.names_a_sign(self.title)
+
+    @cached_property
     def may_open_the_gate(self) -> bool:
         gate = self.reading.gate
         return any(match.concept in gate.concepts for match in self.matches) or any(

@@ -58,7 +58,7 @@ def read_result(part: Json, raw: Json, about: About, parent: Concept) -> Iterato
     about.attention.spend(named.length + valued.length + parent.length - SHORT_NAME)  # of each part, each time
     if named.is_silent and not parent.says_strength and _is_only_a_number(part):
         return  # as most of a chart: nothing below would be made of it
-    value = _value(part, valued)
+    value = _value(part, valued, named)
     strength = named.is_strength or named.says_strength or parent.says_strength
     final = text(raw, "status") in FINAL
     codes, twitching = (named.matches, None) if parent.matches else _of_twitching(named, value, final)
@@ -102,11 +102,13 @@ def _is_only_a_number(part: Json) -> bool:
     )
 
 
-def _value(part: Json, concept: Concept) -> _Value:
+def _value(part: Json, concept: Concept, named: Concept) -> _Value:
     words = (text(part, "valueString") or concept.title)[:TEXT_LENGTH]
     quantity, flags = _quantity(part), _flags(part)
     plain = quantity is not None and not (flags or concept.matches or words) and _SPEAKING.isdisjoint(part)
     says = "" if plain else _says(part, concept, words, flags)
+    if says in ("", "normal") and words and named.names_a_sign:
+        says = named.reading.answer_to_sign(named.title, words) or says
     return _Value(concept, words, quantity, flags, says, plain)
 
 
@@ -130,10 +132,11 @@ def _of_twitching(named: Concept, value: _Value, final: bool) -> tuple[tuple[Mat
 def _texts(named: Concept, value: _Value) -> tuple[str, ...]:
     """The words of a result: its name when it is affirmed, and what its value says in words."""
     wordings, says = named.wordings, value.says
-    if says in ("yes", "no"):
-        # "Hoffmann sign: positive" is one statement, whatever form the answer has.
-        answered = tuple(f"{wording} {'positive' if says == 'yes' else 'negative'}" for wording in wordings)
-        return heard(wordings) + answered if says == "yes" else answered
+    # "Hoffmann sign: positive" is one statement, whatever form the answer has.
+    if says == "yes":
+        return heard(wordings) + tuple(f"{wording} positive" for wording in wordings)
+    if says == "no":
+        return tuple(named.reading.denied(wording) for wording in wordings)
     if not value.text or value.concept.matches or says == "unsure":
         return ()
     # One statement: "Plantars: extensor", or "Motor examination: normal power"; none: "Muscle wasting: normal".

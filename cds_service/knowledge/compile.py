@@ -9,7 +9,7 @@ from typing import Any
 
 from cds_service import units
 from cds_service.clinical.analytes import Analyte, Limits, side_judge, valid_judge, value_judge
-from cds_service.clinical.chart import USUAL_ROLES, Problem, State
+from cds_service.clinical.chart import USUAL_ROLES, Problem, Result, State
 from cds_service.clinical.findings import (
     Case,
     Evidence,
@@ -144,13 +144,24 @@ def _heard(name: str, case: Case) -> Iterable[tuple[Statement, bool]]:
         if heard.says is None or (isinstance(entry, Problem) and entry.state is not State.CURRENT):
             continue
         statement = Statement(
-            Evidence.of(entry, f"“{heard.phrase}”"),
+            Evidence.of(entry, f"“{heard.phrase}”" + _answer_given(entry, heard.phrase)),
             entry.when,
             standing=isinstance(entry, Problem),
             this_encounter=bool(getattr(entry, "this_encounter", False)),
             sites=entry.sites,
         )
         yield statement, heard.says
+
+
+def _answer_given(entry: Any, phrase: str) -> str:
+    """What was answered to the name of a result, so that a reader sees it whatever was made of it."""
+    answer = entry.value_text if isinstance(entry, Result) else ""
+    if not answer or set(phrase.removeprefix("no ").split()) <= set(tokens(answer)):
+        return ""
+    return f": {answer}" if len(answer) <= _ANSWER_LENGTH else f": {answer[:_ANSWER_LENGTH]}…"
+
+
+_ANSWER_LENGTH = 80
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -185,7 +196,17 @@ def blocking(words: Spec) -> Blocking:
         return {tokens(text): kind for kind, listed in lists.items() for text in listed if tokens(text)}
 
     answers = table({"normal": words["normal"], "doubt": words["unsure"]})
-    return Blocking(table(words["before"]), table(words["after"]), answers, table(words["answer_begins"]))
+    others = frozenset(fold(text) for text in (*words["before"]["family"], *words["not_blood"]) if " " not in text)
+    begins, headings = table(words["answer_begins"]), table(words["headings"])
+    kinds = {kind: frozenset(tokens(text) for text in listed) for kind, listed in words["answer_kinds"].items()}
+    signs = "|".join(sorted((re.escape(fold(text)) for text in words["told_by_side"]["signs"]), key=len, reverse=True))
+    by_side = re.compile(
+        rf"(?<![a-z0-9])(?:(?P<side>left|right|l|r)\s+)?(?P<sign>{signs})(?![a-z0-9])(?P<rest>[^.;\n]*)", re.IGNORECASE
+    )
+    how = frozenset(words["told_by_side"]["how"])
+    before, after = table(words["before"]), table(words["after"])
+    places = frozenset(fold(text) for listed in words["regions"].values() for text in listed if " " not in text)
+    return Blocking(before, after, answers, begins, others, headings, kinds, by_side, how, places)
 
 
 def gate(spec: Spec) -> Gate:

@@ -71,6 +71,7 @@ class Reading:
     kept_names: re.Pattern[str]  # names by which rules ask for results that have no code
     not_blood: re.Pattern[str]
     history_codes: Mapping[tuple[str, str], str]  # item of the form and code of an option -> its value
+    not_well: re.Pattern[str]  # names of signs of which "fine" or "normal" denies nothing
     exclusive_options: frozenset[tuple[str, str]]  # item of the form and "none of these"
     questionnaire: str = "/Questionnaire/twitch-history"
 
@@ -145,11 +146,32 @@ class Reading:
     def answer(self, text: str) -> str:
         return self.answers.get(fold(text).strip().rstrip("."), "")
 
+    def names_a_sign(self, name: str) -> bool:
+        """Whether an affirmed result of this name says that a finding is there, other than that something is normal."""
+        book = self.phrase_book
+        heard = (h for text in (name, f"{name} positive", f"{name} present") for h in book.listen(text))
+        return any(h.says and not book.affirmed_by_normal(h.finding) for h in heard)
+
+    def answer_to_sign(self, name: str, value: str) -> str:
+        """What other words than those listed say to the name of a sign: yes, no, or "" where they leave it open."""
+        kind = self.phrase_book.kind_of_answer(value)
+        if kind == "well" and self.not_well.search(fold(name)):
+            return ""
+        if kind == "" and self.phrase_book.only_places(value):
+            return "yes"
+        return "no" if kind in ("denied", "well") else ""
+
+    def denied(self, name: str) -> str:
+        """The name of a result answered no, as one statement. "Wasting of the hand negative" denies nothing."""
+        behind = f"{name} negative"
+        return f"no {name}" if any(heard.says for heard in self.phrase_book.listen(behind)) else behind
+
     def statement(self, name: str, alone: tuple[Heard, ...], value: str) -> str:
         """Name and value of a result as one statement, so that phrases may lie across both.
 
         ``alone``: what the name says by itself. Empty where the value takes that back or leaves it open.
         """
+        value = self.phrase_book.affirmed_part(value)
         joined = f"{name} {value}"
         cancelled = self.phrase_book.cancelled_by(value, alone) if alone else set()
         if not cancelled:
@@ -224,6 +246,7 @@ def compile_reading(
         medicine_pattern=_any_of(list(medicines)),
         kept_names=_any_of(kept),
         not_blood=_any_of(words["not_blood"]),
+        not_well=re.compile("|".join(map(re.escape, words["answer_kinds"]["well_of"])) or r"(?!)"),
         exclusive_options=frozenset((item, option["value"]) for item, option in options if "exclusive" in option),
         history_codes={(item, o["code"].split()[1]): o["value"] for item, o in options if "code" in o},
     )

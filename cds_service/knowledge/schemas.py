@@ -33,7 +33,8 @@ OBSERVER_FIELDS: Mapping[str, frozenset[str]] = {
          "containing", "onset_stated", "before_onset", "recurs", "verified"}
     ),
     "result": frozenset(
-        {"says", "examined", "only", "besides", "systems", "roles", "site", "within", "containing", "is", "sudden"}
+        {"says", "examined", "only", "besides", "systems", "roles", "site", "within", "containing", "is", "sudden",
+         "again"}
     ),
     "power": frozenset({"within", "site", "muscle"}),
     "measured": frozenset({"range", "which", "within", "only", "besides", "systems", "roles", "names"} | _COMPARED),
@@ -139,7 +140,7 @@ def check_observer(value: Any) -> None:
     for key in ("within", "older_than", "stopped_within", "for_at_least", "before_onset"):
         if key in value:
             duration(value[key])
-    for key in ("diagnosis", "onset_stated", "recurs", "sudden", "examined", "open", "planned"):
+    for key in ("diagnosis", "onset_stated", "recurs", "sudden", "again", "examined", "open", "planned"):
         if value.get(key, True) not in (True, "yes"):
             raise ValidationError(f"{key}: write true, or leave it out")
 
@@ -517,6 +518,7 @@ class EntryGate(Rule):
 class WordLists(Reviewed):
     before = _lists()
     after = _lists()
+    headings = _lists()
     lifted = _lists()
     yes = _phrases()
     no = _phrases()
@@ -524,6 +526,8 @@ class WordLists(Reviewed):
     abnormal = _phrases()
     unsure = _phrases()
     answer_begins = _lists()
+    answer_kinds = _lists()
+    told_by_side = _lists()
     traps = _lists()
     regions = _lists()
     plural_means_both = _phrases()

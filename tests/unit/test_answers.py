@@ -13,8 +13,25 @@ from cds_service.worked_examples import case_of
 from tests.conftest import _COMPILED
 
 KNOWLEDGE, READING = _COMPILED
+DENIED = [
+    "not noted", "not observed", "Not appreciated.", "No problems", "No issues", "no concerns", "no difficulty",
+    "no symptoms", "Not at all", "none at all", "0/10", "0 beats", "no longer", "not currently",
+    "not any more", "never", "Patient reports none", "patient denies", "none reported, none seen", "(-)", "not present",
+    "absent bilaterally",
+    "WFL", "Good", "ok", "speech normal", "normal", "Normal.", "intact on both sides", "within functional limits",
+]  # fmt: skip
+OPEN = [
+    "could not elicit", "unable to test", "Refused", "Patient asleep", "pt declines", "see HPI", "deferred today",
+    "not on the left", "not bilaterally", "no new", "not absent", "not normal", "never at night",
+    "cannot be reliably assessed",
+]  # fmt: skip
+AFFIRMED = [
+    "yes", "mild", "left", "thenar", "since May", "sometimes", "worse at night", "3 beats", "(+)", "no change",
+    "not improved", "no power in the left leg", "unable to lift the arm", "no longer able to climb",
+    "none on the left, mild on the right", "no, but mild on the left",
+]  # fmt: skip
 SAYS_NOTHING = [
-    "normal", "Normal.", "not examined", "could not be assessed", "Unable to assess", "not done", "see note",
+    *OPEN, "not examined", "could not be assessed", "Unable to assess", "not done", "see note",
     "not examined: arm in plaster",
 ]  # fmt: skip
 
@@ -30,14 +47,14 @@ def answered(name: str, value: str, finding: str) -> str:
         # Not looked at, or nothing that a sign can be.
         *(("Muscle wasting", value, "atrophy", "unknown") for value in SAYS_NOTHING),
         ("Muscle wasting of the hand", "not assessed today", "atrophy", "unknown"),
-        ("Muscle wasting of the hand", "none seen", "atrophy", "unknown"),
-        ("Muscle wasting of the hand", "normal on both sides", "atrophy", "unknown"),
+        ("Muscle wasting of the hand", "none seen", "atrophy", "absent"),
+        ("Muscle wasting of the hand", "normal on both sides", "atrophy", "absent"),
         ("Muscle wasting of the hand", "resolved", "atrophy", "unknown"),
         ("Muscle wasting of the hand", "possible", "atrophy", "unknown"),
         ("Muscle wasting", "0", "atrophy", "unknown"),
         ("Tongue fasciculation", "not examined", "tongue_wasting_fasc", "unknown"),
         ("Extensor plantar", "not tested", "babinski", "unknown"),
-        ("Muscle weakness", "normal", "weak_reported", "unknown"),
+        ("Muscle weakness", "normal", "weak_reported", "absent"),
         ("No weakness", "not examined", "weak_reported", "unknown"),
         ("No weakness", "not examined today", "weak_reported", "unknown"),
         # Denied.
@@ -66,6 +83,7 @@ def answered(name: str, value: str, finding: str) -> str:
         ("Neurological examination", "not done", "exam_documented", "unknown"),
         # Names and answers inside one sentence of an examination.
         ("Neurological examination", "Muscle wasting: normal. Tone: increased", "atrophy", "unknown"),
+        ("Neurological examination", "Tremor: fine", "tremor", "present"),
         ("Neurological examination", "Muscle wasting: not examined", "atrophy", "unknown"),
         ("Neurological examination", "Muscle wasting: not examined today, gait steady", "atrophy", "unknown"),
         ("Neurological examination", "Muscle wasting: none", "atrophy", "absent"),
@@ -74,6 +92,111 @@ def answered(name: str, value: str, finding: str) -> str:
 )
 def test_a_name_is_said_only_as_far_as_its_answer_goes(name: str, value: str, finding: str, presence: str) -> None:
     assert answered(name, value, finding) == presence
+
+
+@pytest.mark.parametrize(
+    ("name", "finding"),
+    [
+        ("Muscle wasting", "atrophy"),
+        ("Difficulty swallowing", "dysphagia"),
+        ("Ankle clonus", "clonus"),
+        ("muscle_atrophy", "atrophy"),
+        ("dysarthria", "dysarthria"),
+    ],
+)
+def test_an_answer_is_read_by_its_kind(name: str, finding: str) -> None:
+    expected = dict.fromkeys(DENIED, "absent") | dict.fromkeys(OPEN, "unknown") | dict.fromkeys(AFFIRMED, "present")
+    assert {value: answered(name, value, finding) for value in expected} == expected
+
+
+@pytest.mark.parametrize("value", ["fine", "normal", "good"])
+@pytest.mark.parametrize(("name", "finding"), [("Tremor", "tremor"), ("Fasciculation", "twitch_current")])
+def test_a_fine_tremor_is_a_tremor(name: str, finding: str, value: str) -> None:
+    assert answered(name, value, finding) != "absent"
+
+
+@pytest.mark.parametrize("value", ["at times", "observed by wife, not by me", "not observed today, was there in May"])
+@pytest.mark.parametrize("name", ["Muscle wasting", "muscle_atrophy"])
+def test_the_answer_to_a_sign_is_quoted(name: str, value: str) -> None:
+    found = case_of([{"twitch": "30 days ago"}, {"exam": name, "value": value, "on": "2 days ago"}], KNOWLEDGE, READING)
+    finding = found["atrophy"]
+    assert all(value in evidence.value for evidence in (*finding.evidence, *finding.denied))
+
+
+@pytest.mark.parametrize(
+    ("text", "finding", "presence"),
+    [
+        ("ROS (-) muscle wasting (-) dysphagia", "dysphagia", "absent"),
+        ("ROS (-) muscle wasting (-) dysphagia", "atrophy", "absent"),
+        ("ROS (-) muscle wasting (+) dysphagia", "dysphagia", "present"),
+        ("muscle wasting (+), dysphagia (-)", "atrophy", "present"),
+        ("muscle wasting (+), dysphagia (-)", "dysphagia", "absent"),
+        ("muscle wasting (-) dysphagia (+)", "atrophy", "absent"),
+        ("muscle wasting (-) dysphagia (+)", "dysphagia", "present"),
+        ("Dysphagia: No problems. Muscle wasting: not observed", "dysphagia", "absent"),
+        ("Dysphagia: No problems. Muscle wasting: not observed", "atrophy", "absent"),
+        ("Dysphagia: patient asleep", "dysphagia", "unknown"),
+        ("Return precautions: weakness, slurred speech, dysphagia", "dysphagia", "unknown"),
+        ("Call if: slurred speech; dysphagia", "dysphagia", "unknown"),
+        ("Watch for slurred speech, dysphagia", "dysphagia", "unknown"),
+        ("Return precautions: weakness. Dysphagia for a month", "dysphagia", "present"),
+    ],
+)
+def test_marks_answers_and_advice_inside_a_note(text: str, finding: str, presence: str) -> None:
+    assert answered("physical examination", text, finding) == presence
+
+
+BOTH_SIDES = ("{a} left, {b} right", "{a} on the left, {b} on the right", "left {a}, right {b}", "L {a}, R {b}",
+              "left: {a}, right: {b}", "{a} on the left and {b} on the right", "{a} L / {b} R")  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", BOTH_SIDES)
+@pytest.mark.parametrize(("down", "up"), [("flexor", "extensor"), ("downgoing", "upgoing")])
+@pytest.mark.parametrize("name", ["Plantars", "Plantar responses", "Plantar reflex"])
+def test_a_sign_of_one_side_is_a_sign(layout: str, down: str, up: str, name: str) -> None:
+    one, other = layout.format(a=down, b=up), layout.format(a=up, b=down)
+    neither, both = layout.format(a=down, b=down), layout.format(a=up, b=up)
+    told = {value: answered(name, value, "babinski") for value in (one, other, neither, both)}
+    assert told == {one: "present", other: "present", neither: "absent", both: "present"}
+    if ":" not in layout:
+        written = {
+            v: answered("physical examination", f"Tone normal, {name} {v}. Gait steady.", "babinski") for v in told
+        }
+        assert written == told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "presence"),
+    [
+        ("Babinski", "R +, L -", "present"),
+        ("Babinski", "R-, L+", "present"),
+        ("Babinski", "R -, L -", "absent"),
+        ("Babinski", "yes, R", "present"),
+        ("Babinski", "right only", "present"),
+        ("babinski", "yes, R", "present"),
+        ("babinski", "right only", "present"),
+        ("babinski", "R +, L -", "present"),
+        ("babinski", "not seen on the right", "unknown"),
+        ("Plantars", "R ↑, L ↓", "present"),
+    ],
+)
+def test_a_side_is_an_answer(name: str, value: str, presence: str) -> None:
+    assert answered(name, value, "babinski") == presence
+
+
+@pytest.mark.parametrize(
+    ("text", "presence"),
+    [
+        ("Plantars flexor left, right hand wasting.", "present"),
+        ("Normal bulk. Wasted right FDI.", "present"),
+        ("No wasting on the left. Right hand wasting.", "present"),
+        ("Right hand wasting. Normal bulk elsewhere.", "present"),
+        ("No right hand wasting. Normal bulk.", "absent"),
+        ("No wasting of the right hand, normal bulk of the right forearm.", "absent"),
+    ],
+)
+def test_a_wasted_muscle_beside_a_denial(text: str, presence: str) -> None:
+    assert answered("physical examination", text, "atrophy") == presence
 
 
 @pytest.mark.parametrize("value", SAYS_NOTHING)

@@ -155,7 +155,8 @@ def sign(value: Any = "yes", on: str = "2 days ago", **more: Any) -> dict[str, A
         ({"says": "no"}, [sign("no")], True),
         ({"says": "abnormal"}, [sign("abnormal")], True),
         ({"says": "abnormal"}, [sign("normal")], False),
-        ({"says": "normal"}, [sign("normal")], True),
+        ({"says": "no"}, [sign("normal")], True),  # of a sign, "normal" denies it
+        ({"result": ["strength_exam"], "says": "normal"}, [sign("normal", exam="strength_exam")], True),
         ({"examined": True}, [sign()], True),
         ({"examined": True}, [{"symptom": "babinski", "value": "yes", "on": "2 days ago"}], False),
         ({}, [{"symptom": "babinski", "value": "yes", "on": "2 days ago"}], True),

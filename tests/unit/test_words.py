@@ -584,6 +584,82 @@ def test_reports_with_the_words_of_the_content(text: str, words: str, affirmed: 
     assert knowledge.phrase_book.denies(text, words) is not affirmed
 
 
+OTHERS = ("wife", "husband", "partner", "mother", "father", "brother", "daughter", "friend", "stepfather")
+OF_OTHERS = ("{p} for his {o}", "{p} of her {o}", "{p} for {o}", "{o} is in {p}", "{o}'s {p}", "{o} now on {p}",
+             "his {o} recently entered {p}", "Stress: {p} for the {o}")  # fmt: skip
+OF_THE_PATIENT = ("{p} with his {o}", "{p}, {o} is carer", "{p}. {o} visits", "seen with {o}. {p}")
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_hospice_care_of_someone_else_is_none_of_the_patient(other: str, knowledge: Any) -> None:
+    def says(frame: str, phrase: str) -> bool | None:
+        heard = knowledge.phrase_book.listen(frame.format(p=phrase, o=other))
+        return next((h.says for h in heard if h.finding == "hospice"), None)
+
+    for phrase in ("hospice care", "home hospice", "comfort measures only"):
+        assert {frame: says(frame, phrase) for frame in OF_OTHERS} == dict.fromkeys(OF_OTHERS), phrase
+        assert {frame: says(frame, phrase) for frame in OF_THE_PATIENT} == dict.fromkeys(OF_THE_PATIENT, True), phrase
+
+
+@pytest.mark.parametrize(
+    "text, verdict",
+    [
+        ("Wife has noticed muscle wasting", True),
+        ("Here with his wife for muscle wasting", True),
+        ("Husband reports muscle wasting", True),
+        ("Husband has muscle wasting", None),
+        ("Muscle wasting in his wife", None),
+        ("Muscle wasting in his hand", True),
+    ],
+)
+def test_who_tells_of_a_sign_is_not_who_has_it(text: str, verdict: bool | None, knowledge: Any) -> None:
+    assert {h.finding: h.says for h in knowledge.phrase_book.listen(text)}["atrophy"] is verdict
+
+
+@pytest.mark.parametrize("opening", ["No pain", "Denies numbness", "Without fever", "No pain, numbness"])
+@pytest.mark.parametrize("sign", ["weakness of {} foot", "{} hand weakness", "weakness in the {} leg", "{} weakness"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_sign_with_a_side_of_its_own_is_not_denied_before_a_comma(opening: str, sign: str, side: str) -> None:
+    assert says(f"{opening}, {sign.format(side)}") is True
+    assert says(f"{opening} or {sign.format(side)}") is not True
+    assert says(f"No {sign.format(side)}") is False
+
+
+@pytest.mark.parametrize(
+    "text, finding, verdict",
+    [
+        ("No pain, weakness of right foot", "weak_reported", True),
+        ("No pain, weakness of the right foot", "weak_reported", True),
+        ("No pain, right foot weakness", "weak_reported", True),
+        ("No pain, foot weakness", "weak_reported", None),  # a list of two is none yet
+        ("No pain, no foot weakness", "weak_reported", False),
+        ("No pain or foot weakness", "weak_reported", False),
+        ("No pain, numbness, foot weakness", "weak_reported", False),
+        ("No pain, numbness or foot weakness", "weak_reported", False),
+        ("No pain, calf wasting", "atrophy", None),
+        ("No pain, right calf wasting", "atrophy", True),
+    ],
+)
+def test_an_item_with_a_place_of_its_own(text: str, finding: str, verdict: bool | None, knowledge: Any) -> None:
+    assert {h.finding: h.says for h in knowledge.phrase_book.listen(text)}[finding] is verdict
+
+
+DISEASES = ("motor neuron disease", "amyotrophic lateral sclerosis", "multifocal motor neuropathy")
+ASKED = ("Reason for study: {}. Result: normal.", "Indication: {}. Normal.", "Clinical question: {}?", "Rule out {}.",
+         "INDICATION: twitching; {}\nNormal study", "Indication for study: {} Impression: normal", "Father with {}.",
+         "{} is not supported by this study.", "Insufficient evidence of {}.", "{} cannot be excluded.",
+         "{} was ruled out.", "Clinical history: query {}. Normal.", "Family history: {}.")  # fmt: skip
+FOUND = ("Reason for study: twitching. Result: {}.", "Indication: weakness\n{}", "Consistent with {}.",
+         "No radiculopathy. Findings of {}.", "Impression: {}.", "Indication: weakness. Impression: {}")  # fmt: skip
+
+
+@pytest.mark.parametrize("disease", DISEASES)
+def test_what_a_study_was_asked_is_not_what_it_found(disease: str, knowledge: Any) -> None:
+    affirms = knowledge.phrase_book.affirms
+    assert {frame: affirms(frame.format(disease), disease) for frame in ASKED} == dict.fromkeys(ASKED, False)
+    assert {frame: affirms(frame.format(disease), disease) for frame in FOUND} == dict.fromkeys(FOUND, True)
+
+
 @pytest.mark.parametrize(
     "text, denied",
     [
