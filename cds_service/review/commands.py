@@ -230,8 +230,13 @@ def impact(inputs: tuple[Path, ...], out: Path, content: Path, **options: Any) -
     What it changes:    cds-service impact --content new-cards export-2026-06/ --out impact
     """
     with clear_errors():
+        require("review")
+        from cds_service.review.content import ContentText, compiled
         from cds_service.review.run import MANIFEST
+        from cds_service.settings import read_settings
 
+        for cards in (content, read_settings().content):
+            compiled(ContentText.of(cards))  # the faults of either, before the whole population is reviewed by one
         for name, cards in (("before", None), ("after", content)):
             again = options["resume"] and ((out / name / "unfinished").exists() or (out / name / MANIFEST).exists())
             chosen = options | {"content": cards, "with_cards": False, "resume": again}

@@ -17,12 +17,17 @@ from cds_service.clinical.knowledge import Knowledge
 from cds_service.knowledge.files import folder
 from cds_service.knowledge.load import load
 from cds_service.knowledge.reading import Reading
+from cds_service.knowledge.sealed import SEAL
 
 
 @dataclass(frozen=True)
 class ContentText:
-    """Every file of a content folder by its name in it, and the hash of them all, by which it is known."""
+    """Every file of a content folder by its name in it, and the hash of them all, by which it is known.
 
+    The seal travels, for it saves each machine a second; it is no content, and not hashed. Other dot files stay.
+    """
+
+    name: str = field(compare=False)  # of the folder, for messages
     files: Mapping[str, bytes] = field(compare=False)
     hash: str
 
@@ -30,20 +35,29 @@ class ContentText:
     def of(cls, cards: Path | None) -> ContentText:
         """The text of a content folder; None: the content that comes along."""
         root = cards or folder("cards")
-        files = {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+        paths = ((p.relative_to(root), p) for p in sorted(root.rglob("*")) if p.is_file())
+        files = {
+            name.as_posix(): path.read_bytes()
+            for name, path in paths
+            if not any(part.startswith(".") for part in name.parts)
+        }
         marks = "".join(f"{name}\0{hashlib.sha256(text).hexdigest()}\n" for name, text in files.items())
-        return cls(files, hashlib.sha256(marks.encode()).hexdigest())
+        if (root / SEAL).is_file():
+            files[SEAL] = (root / SEAL).read_bytes()
+        return cls(root.resolve().name, files, hashlib.sha256(marks.encode()).hexdigest())
 
 
 @lru_cache(maxsize=4)
 def compiled(text: ContentText) -> tuple[Knowledge, Reading]:
-    """The compiled content, once for each process and hash. Raises ContentError."""
-    with tempfile.TemporaryDirectory(prefix="cds-content-") as place:
+    """The compiled content, once for each process and hash. Raises ContentError, with the name of its own folder."""
+    with tempfile.TemporaryDirectory(prefix="cds-content-") as temporary:
+        place = Path(temporary, text.name or "cards")
+        place.mkdir()
         for name, body in text.files.items():
             file = Path(place, name)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(body)
-        return load(Path(place))
+        return load(place)
 
 
 def dictionary(knowledge: Knowledge) -> dict[str, Any]:

@@ -121,10 +121,17 @@ class Journal:
 
     def open(self, mark: Mark | None) -> None:
         """Begin, or take the outputs back to a mark. Raises ReviewError when they are shorter than that."""
+        self._cut_torn_mark()
         self._open(mark.results if mark else 0, mark.errors if mark else 0)
         if mark:
             self.tally = Tally(**mark.tally)
             self._recall()
+
+    def _cut_torn_mark(self) -> None:
+        """Half a mark, from a moment when the power went: the next one would be glued to it and could not be read."""
+        if self._marks.exists():
+            with self._marks.open("r+b") as marks:
+                marks.truncate(marks.read().rfind(b"\n") + 1)
 
     def _open(self, results: int, errors: int) -> None:
         self._results = _cut(self.folder / RESULTS, results)

@@ -45,6 +45,7 @@ def review(order: Order, progress: Progress) -> Tally:
             first = found.troubles[0]
             raise ReviewError(f"no file to review. {first.file}: {first.reason}")
         raise ReviewError("no file to review: give .json, .ndjson or .jsonl files, also .gz, or folders of them")
+    compiled(content)  # its faults are told before anything is written
     asked = _what_was_asked(order, content, sources)
     journal = Journal(order.out)
     try:

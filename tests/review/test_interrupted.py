@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from cds_service.__main__ import main
 from cds_service.errors import ReviewError
+from cds_service.review.content import ContentText
 from cds_service.review.journal import Journal
 from cds_service.review.simulate import Maker, Simulation
 from tests.conftest import ROOT, TODAY
@@ -164,6 +165,33 @@ def test_a_review_that_was_killed_before_it_began_is_begun(
     with pytest.raises(ReviewError, match="start it without --resume"):
         reviewed(few, limit=1, resume=True)
     assert (reviewed(few, limit=1) / "run.json").exists()
+
+
+def test_half_a_mark_at_the_end_of_the_journal_is_cut_off_each_time(tmp_path: Path) -> None:
+    """Where the power went while a mark was written; the next mark is not glued to it."""
+    for unit in range(3):
+        journal = Journal(tmp_path)
+        journal.begin()
+        mark = journal.last_mark()
+        assert (mark.unit if mark else 0) == unit
+        with journal:
+            journal.open(mark)
+            journal.mark("bundles", unit + 1, now=True)
+        journal.release()
+        with (tmp_path / "unfinished" / "journal.ndjson").open("ab") as marks:
+            marks.write(b'{"stage":"bundles","un')
+
+
+def test_a_seal_that_appears_meanwhile_is_no_other_content(tmp_path: Path) -> None:
+    """check-content writes it, also between a review that was killed and its continuation."""
+    (tmp_path / "VERSION").write_text("1.0.0\n")
+    before = ContentText.of(tmp_path)
+    (tmp_path / ".checked.json").write_text("{}")
+    (tmp_path / ".notes").write_text("")
+    after = ContentText.of(tmp_path)
+    assert after.hash == before.hash and set(after.files) == {"VERSION", ".checked.json"}
+    (tmp_path / "VERSION").write_text("1.0.1\n")
+    assert ContentText.of(tmp_path).hash != before.hash
 
 
 def test_a_full_disk_is_said_and_the_review_goes_on_when_there_is_room(

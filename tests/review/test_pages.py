@@ -217,6 +217,14 @@ def test_a_changed_limit_is_seen_with_the_fact_that_it_turned(
     assert len((tmp_path / "out" / "changes.ndjson").read_bytes().splitlines()) == 1
 
 
+def test_a_fault_of_new_content_is_told_before_anything_is_reviewed(tmp_path: Path) -> None:
+    (tmp_path / "no-cards").mkdir()
+    wanted = ["impact", "--content", tmp_path / "no-cards", tmp_path, "--out", tmp_path / "out"]
+    done = CliRunner().invoke(main, [*map(str, wanted), "--workers", "1"])
+    assert done.exit_code == 1 and not (tmp_path / "out").exists()
+    assert "no-cards/analytes.yaml: " in done.output and "cds-content-" not in done.output
+
+
 def test_two_reviews_of_the_same_have_no_difference(
     population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
 ) -> None:
