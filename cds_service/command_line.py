@@ -20,14 +20,15 @@ content_option = click.option(
 
 def day(text: str | None, option: str = "--today") -> date:
     """A date as it is typed; without one, the day of the settings. Raises click.BadParameter."""
-    from cds_service.settings import read_settings
+    from cds_service.settings import DAYS, dated, read_settings
 
     if text is None:
         return read_settings().today()
     try:
-        return date.fromisoformat(text)
+        return dated(text)
     except ValueError:
-        raise click.BadParameter("write the date like 2026-06-15", param_hint=option) from None
+        said = f"write the date like 2026-06-15, from {DAYS[0].year} to {DAYS[1].year}"
+        raise click.BadParameter(said, param_hint=option) from None
 
 
 @contextmanager

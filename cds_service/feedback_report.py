@@ -59,9 +59,13 @@ class Report:
 
 def read_report(since: date | None, origin: str, metrics: str = "") -> Report:
     """The report of the database that the settings name. Raises SettingsError."""
-    store = Store(read_settings())
+    settings = read_settings()
+    store = Store(settings)
     begin = datetime.combine(since, time(), UTC) if since else None
-    rows = list(store.entries(begin, origin)) if store.is_prepared() else []
+    is_there = store.is_prepared()
+    if not is_there and settings.database_url:
+        raise SettingsError("CDS_DATABASE_URL: no service has kept anything there yet; is it the service's own?")
+    rows = list(store.entries(begin, origin)) if is_there else []
     store.close()
     return count(rows, read_shown(metrics) if metrics else {})
 

@@ -63,9 +63,21 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
+# Far from both ends of the calendar: an assessment looks years back and ahead.
+DAYS = (date(1900, 1, 1), date(2200, 12, 31))
+
+
+def dated(text: str) -> date:
+    """A day on which charts can be assessed. Raises ValueError."""
+    day = date.fromisoformat(text)
+    if not DAYS[0] <= day <= DAYS[1]:
+        raise ValueError("is out of range")
+    return day
+
+
 def _day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text) if text else None
+        return dated(text) if text else None
     except ValueError:
         raise ValueError("must be a date like 2026-06-15") from None
 

@@ -168,6 +168,7 @@ def simulate(count: int, out: Path, as_of: str | None, **options: Any) -> None:
         require("review")
         from cds_service.knowledge.codes import read_codes
         from cds_service.knowledge.files import folder
+        from cds_service.review.journal import writing
         from cds_service.review.progress import Bar
         from cds_service.review.simulate import Simulation
         from cds_service.review.simulate import simulate as make
@@ -175,7 +176,7 @@ def simulate(count: int, out: Path, as_of: str | None, **options: Any) -> None:
         if (out / "records").exists() or (out / "expected.csv").exists():
             raise ReviewError(f"{out} holds simulated charts already: give another folder with --out")
         what = Simulation(count, today=day(as_of, "--as-of"), **options)
-        with Bar() as bar:
+        with Bar() as bar, writing(out, "make room, or give a folder with --out that can be written to"):
             bar.stage("Inventing", count)
             records = make(what, out, read_codes(folder("cards") / "codes"), lambda made: bar.step(made, made))
     click.echo(f"{count} invented patients in {records}; what to expect stands in {out / 'expected.csv'}.")

@@ -15,7 +15,7 @@ import orjson
 
 from cds_service.review.journal import RESULTS
 from cds_service.review.rows import Row
-from cds_service.review.run import read_manifest
+from cds_service.review.run import line_of, read_manifest
 
 NOT_TRIGGERED = "not triggered"
 RULE = "the rule itself changed; its facts are the same"
@@ -168,14 +168,14 @@ class Compared:
             index = _index(self._files[1], Path(place, "places.sqlite"))
             with self._files[0].open("rb") as lines:
                 for line in lines:
-                    old = orjson.loads(line)
+                    old = line_of(line, self._files[0])
                     found = index.execute("SELECT place FROM places WHERE patient = ?", (old["patient"],)).fetchone()
                     if found is None:
                         self.counts.only_before += 1
                         continue
                     self.counts.both += 1
                     others.seek(found[0])
-                    change = self._change(old, orjson.loads(others.readline()))
+                    change = self._change(old, line_of(others.readline(), self._files[1]))
                     if change is not None:
                         self.counts.count(change)
                         yield change
@@ -260,7 +260,7 @@ def _index(results: Path, file: Path) -> sqlite3.Connection:
     place = 0
     with results.open("rb") as lines:
         for line in lines:
-            index.execute("INSERT OR IGNORE INTO places VALUES (?, ?)", (orjson.loads(line)["patient"], place))
+            index.execute("INSERT OR IGNORE INTO places VALUES (?, ?)", (line_of(line, results)["patient"], place))
             place += len(line)
     return index
 

@@ -316,10 +316,12 @@ def _manifest(asked: dict[str, Any], content: ContentText, tally: Tally, found: 
 def read_manifest(out: Path) -> dict[str, Any]:
     """What a finished review says of itself. Raises ReviewError."""
     try:
-        found: dict[str, Any] = orjson.loads((out / MANIFEST).read_bytes())
-        return found
+        found = orjson.loads((out / MANIFEST).read_bytes())
     except (OSError, ValueError):
-        raise ReviewError(f"{out} holds no finished review: give the folder of `cds-service review … --out`") from None
+        found = None
+    if not isinstance(found, dict) or not {"tally", "dictionary"} <= found.keys() or not (out / RESULTS).is_file():
+        raise ReviewError(f"{out} holds no finished review: give the folder of `cds-service review … --out`")
+    return found
 
 
 def rows_of(out: Path) -> Iterator[dict[str, Any]]:
@@ -335,7 +337,16 @@ def errors_of(out: Path) -> Iterator[dict[str, Any]]:
 def _lines_of(file: Path) -> Iterator[dict[str, Any]]:
     with file.open("rb") as lines:
         for line in lines:
-            yield orjson.loads(line)
+            yield line_of(line, file)
+
+
+def line_of(line: bytes, file: Path) -> dict[str, Any]:
+    """A line that a review has written. Raises ReviewError for one that was cut off or changed since."""
+    try:
+        said: dict[str, Any] = orjson.loads(line)
+    except ValueError:
+        raise ReviewError(f"{file} is damaged: it was cut off or changed; review into another folder") from None
+    return said
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:

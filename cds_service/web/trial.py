@@ -6,13 +6,12 @@ from datetime import date
 
 from cds_service.errors import Fault, RequestError
 from cds_service.intake.envelope import HookRequest
+from cds_service.settings import DAYS
 from cds_service.web.state import State
 
 # Keys of `extension` in a request, beside the origin of feedback. An EHR that sent them would be ignored.
 ORIGIN, AS_OF = "cds-service.origin", "cds-service.as-of"
 WORKBENCH = "workbench"
-# Far from both ends of the calendar: an assessment looks years back and ahead.
-TRIAL_DAYS = (date(1900, 1, 1), date(2200, 12, 31))
 
 
 def is_trial(hook: HookRequest, here: State) -> bool:
@@ -30,7 +29,7 @@ def day_of(hook: HookRequest, here: State, today: date) -> date:
     except (TypeError, ValueError):
         fault = Fault(f"extension.{AS_OF}", "is no date", "write it like 2026-06-15, or leave it out")
         raise RequestError(400, fault) from None
-    if not TRIAL_DAYS[0] <= day <= TRIAL_DAYS[1]:
-        remedy = f"name a day from {TRIAL_DAYS[0].year} to {TRIAL_DAYS[1].year}, or leave it out"
+    if not DAYS[0] <= day <= DAYS[1]:
+        remedy = f"name a day from {DAYS[0].year} to {DAYS[1].year}, or leave it out"
         raise RequestError(400, Fault(f"extension.{AS_OF}", "is out of range", remedy))
     return day

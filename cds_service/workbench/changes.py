@@ -17,7 +17,8 @@ from cds_service.clinical.knowledge import Knowledge
 from cds_service.errors import Fault, RequestError
 from cds_service.knowledge.codes import SYSTEMS
 from cds_service.knowledge.reading import Reading
-from cds_service.web.trial import AS_OF, TRIAL_DAYS
+from cds_service.settings import DAYS
+from cds_service.web.trial import AS_OF
 from cds_service.workbench.questionnaire import response
 
 Json = dict[str, Any]
@@ -48,12 +49,12 @@ class _Age(_Change):
 
 
 class _Day(_Change):
-    day = fields.Date(required=True, validate=validate.Range(*TRIAL_DAYS))
+    day = fields.Date(required=True, validate=validate.Range(*DAYS))
 
 
 class _Medicine(_Change):
     medicine = fields.String(required=True)
-    started = fields.Date(required=True, validate=validate.Range(*TRIAL_DAYS))
+    started = fields.Date(required=True, validate=validate.Range(*DAYS))
 
 
 class _Without(_Change):

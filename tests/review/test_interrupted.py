@@ -300,3 +300,6 @@ def test_simulated_charts_are_the_same_for_any_number(tmp_path: Path) -> None:
     assert more.startswith(few) and few
     assert (tmp_path / "more" / "expected.csv").read_text().count("\n") == 6
     assert typed("simulate", "1", "--out", tmp_path / "few").exit_code == 1
+    (tmp_path / "file").write_bytes(b"")
+    done = typed("simulate", "1", "--out", tmp_path / "file" / "made")
+    assert done.exit_code == 1 and "Not a directory: " in done.output and "give a folder with --out" in done.output

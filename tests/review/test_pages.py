@@ -294,3 +294,23 @@ def test_a_folder_without_a_review_cannot_be_compared(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["compare", str(tmp_path), str(tmp_path)])
     assert done.exit_code == 1
     assert "holds no finished review" in done.output
+
+
+@pytest.mark.parametrize("manifest", [b"[]", b"{}"])
+def test_a_manifest_that_is_none_is_no_review(manifest: bytes, run: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    (other / "run.json").write_bytes(manifest)
+    done = CliRunner().invoke(main, ["compare", str(run), str(other)])
+    assert done.exit_code == 1 and f"{other} holds no finished review" in done.output
+
+
+def test_results_that_are_gone_or_cut_off_are_named(run: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    results = other / "results.ndjson"
+    results.write_bytes(results.read_bytes()[:-9])
+    for sides in ((run, other), (other, run)):
+        done = CliRunner().invoke(main, ["compare", *map(str, sides)])
+        assert done.exit_code == 1 and f"{results} is damaged: it was cut off" in done.output
+    results.unlink()
+    done = CliRunner().invoke(main, ["compare", str(run), str(other)])
+    assert done.exit_code == 1 and f"{other} holds no finished review" in done.output

@@ -198,7 +198,7 @@ def test_a_chart_nested_beyond_reason_is_refused_in_words(tmp_path: Path) -> Non
     assert "nested too deeply" in failure("assess", _file(tmp_path, body), *DAY)
 
 
-@pytest.mark.parametrize("day", ["15.6.2026", "tomorrow", "2026-02-30", ""])
+@pytest.mark.parametrize("day", ["15.6.2026", "tomorrow", "2026-02-30", "9999-12-31", "0001-01-01", ""])
 def test_a_bad_date_is_refused_with_an_example(day: str) -> None:
     said = failure("assess", REQUEST, "--today", day, status=2)
     assert "--today" in said
