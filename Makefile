@@ -58,6 +58,7 @@ licences: $(DEV) ## docs/licences.md from what is locked; fails for a licence no
 
 sbom: $(TOOLS) ## the bill of materials of what is locked, as CycloneDX: sbom.json
 	$(TOOLS)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-file sbom.json requirements.lock
+	@echo "Written: sbom.json"
 
 pictures: $(DEV) ## the pictures in docs/images, from the pages as they are (needs chromium)
 	$(BIN)/python -m pytest tests/browser/test_pictures.py

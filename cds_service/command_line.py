@@ -37,7 +37,7 @@ def clear_errors() -> Iterator[None]:
     try:
         yield
     except (ContentError, RequestError) as error:
-        count = f"{len(error.faults)} faults in the clinical content"
+        count = f"{len(error.faults)} fault{'s' * (len(error.faults) != 1)} in the clinical content"
         said = count if isinstance(error, ContentError) else "this chart cannot be assessed"
         raise click.ClickException("\n  ".join((f"{said}:", *map(str, error.faults)))) from None
     except RecursionError:

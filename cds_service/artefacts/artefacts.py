@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from cds_service import __version__
 from cds_service.artefacts import plans, terminology
 from cds_service.artefacts.publication import Json, Publication
 from cds_service.artefacts.questionnaire import questionnaire
@@ -70,14 +71,15 @@ class Artefacts:
         interactions = [{"code": "read"}, {"code": "search-type"}]
         params = [{"name": "url", "type": "uri"}, {"name": "version", "type": "token"}]
         resources = [{"type": kind, "interaction": interactions, "searchParam": params} for kind in sorted(self.kinds)]
-        said = f"The knowledge behind the muscle twitching cards, read-only. {self._here.state}"
+        version = self._here.knowledge.version
+        said = f"The knowledge behind the muscle twitching cards, content {version}, read-only. {self._here.state}"
         return {
             "resourceType": "CapabilityStatement",
             "status": "draft",
             "experimental": True,
             "date": self._here.date,
             "kind": "instance",
-            "software": {"name": "cds-service", "version": self._here.knowledge.version},
+            "software": {"name": "cds-service", "version": __version__},
             "implementation": {"description": said},
             "fhirVersion": "4.0.1",
             "format": ["json"],

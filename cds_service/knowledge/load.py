@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,8 @@ class _Pages:
         spec = self._read(path)
         if spec is _UNREAD:
             return {}
-        self.faults += _faults(schema().validate(spec), path.name)
+        for fault in _faults(schema().validate(spec), path.name):
+            self.faults.append(replace(fault, where=_with_ids(fault.where, spec)))
         written: Spec = spec
         return written
 
@@ -175,6 +177,20 @@ def _faults(messages: Any, name: str, path: str = "") -> Iterable[Fault]:
     else:
         for message in messages if isinstance(messages, list) else [messages]:
             yield Fault(f"{name} {path}".strip(), str(message))
+
+
+def _with_ids(where: str, spec: Any) -> str:
+    """The place of a fault with rows by their id, where they have one: ``analytes.Mg`` and not ``analytes.7``."""
+    file, _, path = where.partition(" ")
+    steps, part = [], spec
+    for step in path.split("."):
+        if isinstance(part, list) and step.isdecimal():
+            part = part[int(step)]
+            step = _name(part) if _name(part) != "?" else step
+        else:
+            part = part.get(step) if isinstance(part, Mapping) else None
+        steps.append(step)
+    return f"{file} {'.'.join(steps)}".strip()
 
 
 def checked_content(cards: Path | None = None) -> Content:

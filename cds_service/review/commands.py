@@ -243,12 +243,18 @@ def impact(inputs: tuple[Path, ...], out: Path, content: Path, **options: Any) -
             chosen = options | {"content": cards, "with_cards": False, "resume": again}
             tally = reviewed(ordered(inputs, out / name, **chosen))
             click.echo(f"{name}: " + _told(tally, out / name)[0])
-        in_error = _compared(out / "before", out / "after", out)
+        in_error = _compared(out / "before", out / "after", out, unchanged=_NOTHING_MOVED)
     if in_error:
         sys.exit(SOME_IN_ERROR)
 
 
-def _compared(before: Path, after: Path, out: Path | None) -> bool:
+_NOTHING_MOVED = (
+    "Nothing changed: no chart here turns on what was changed. For a limit: no chart that twitches has a newest value "
+    "between the old one and the new one, or the laboratory's own range calls that value normal."
+)
+
+
+def _compared(before: Path, after: Path, out: Path | None, unchanged: str = "") -> bool:
     """Compare, write and tell. Whether anything in either review is in error."""
     from cds_service.review.compare import Compared, told
     from cds_service.review.comparison_page import MOST_SHOWN, comparison_page
@@ -268,6 +274,8 @@ def _compared(before: Path, after: Path, out: Path | None) -> bool:
                 shown.append(change)
     for line in told(compared):
         click.echo(line)
+    if unchanged and not compared.counts.changed:
+        click.echo(unchanged)
     if out:
         with writing(out, "make room and compare again"):
             (out / "comparison.html").write_text(comparison_page(compared, shown), encoding="utf-8")

@@ -223,7 +223,8 @@ class Compared:
         for run in (self.after, self.before):
             known = run["dictionary"][kind].get(name)
             if known:
-                return str(known["title"] if isinstance(known, Mapping) else known)
+                title = str(known["title"] if isinstance(known, Mapping) else known)
+                return title[:1].upper() + title[1:] if kind == "cards" else title
         return name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from cds_service import fhir
@@ -34,6 +34,8 @@ _REMEDIES = {
     413: "ask for fewer resources, or raise CDS_MAX_BODY_MB",
     415: "send Content-Type: application/json",
 }
+
+_NO_ARTEFACT = "ask GET /fhir/metadata for the kinds that exist; `cds-service export-fhir` names each by kind and id"
 
 
 def register_problems(app: Flask) -> None:
@@ -76,7 +78,9 @@ def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     # The path that was asked for is not repeated: it may hold an id of a patient.
     where = {404: "path", 405: "method"}.get(status, "$")
-    response = _outcome(status, _CODES.get(status, "processing"), (Fault(where, (error.name or "error").lower()),))
+    artefact = status == 404 and request.path.startswith("/fhir/")
+    fault = Fault(where, (error.name or "error").lower(), _NO_ARTEFACT if artefact else "")
+    response = _outcome(status, _CODES.get(status, "processing"), (fault,))
     if status == 405 and getattr(error, "valid_methods", None):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))  # type: ignore[attr-defined]
     return response

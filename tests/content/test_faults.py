@@ -31,7 +31,12 @@ IN_ONE_PAGE = [
     (K_LOW, "id: k_low", "id: [k_low", ["k_low.yaml line"]),
     (TW14, "tier: T4", "tier: T9", ["TW14-thyroid-function.yaml tier"]),
     (ECG, "pending_for: ", "pending_for: about ", ["ECG.yaml pending_for"]),
-    ("analytes.yaml", "critical: {at_most: 2.5", "critical: {atmost: 2.5", ["analytes.yaml", "atmost"]),
+    (
+        "analytes.yaml",
+        "critical: {at_most: 2.5",
+        "critical: {atmost: 2.5",
+        ["analytes.yaml analytes.K.critical.atmost"],
+    ),
     ("hypotheses.yaml", "excluded_when:", "excluded_if:", ["hypotheses.yaml", "excluded_if"]),
     ("cautions.yaml", "\ncautions:", "\ncaution:", ["cautions.yaml", "has no list 'cautions'"]),
     ("words.yaml", "sides:", "side:", ["words.yaml side", "not a field"]),

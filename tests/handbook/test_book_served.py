@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from flask.testing import FlaskClient
 
-from cds_service import fhir
+from cds_service import __version__, fhir
 from cds_service.__main__ import main
 from cds_service.errors import RequestError
 from cds_service.web.kept import AT_ONCE, Shelf
@@ -58,6 +58,8 @@ def test_what_is_not_there_is_404_and_not_kept(client: FlaskClient, path: str) -
     answer = client.get(path)
     assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "no-store")
     assert answer.get_json()["resourceType"] == "OperationOutcome"
+    remedy = answer.get_json()["issue"][0]["diagnostics"]
+    assert ("ask GET /fhir/metadata" in remedy) == path.startswith("/fhir/")
 
 
 @pytest.mark.parametrize(
@@ -187,6 +189,7 @@ def test_discovery_says_where_the_source_attributes_stand(client: FlaskClient) -
 
 def test_the_artefacts_are_read_and_found_by_their_address(client: FlaskClient) -> None:
     stated = client.get("/fhir/metadata")
+    assert stated.get_json()["software"]["version"] == __version__
     assert (stated.status_code, stated.content_type) == (200, "application/fhir+json")
     for resource in stated.get_json()["rest"][0]["resource"]:
         assert [one["code"] for one in resource["interaction"]] == ["read", "search-type"]

@@ -225,6 +225,14 @@ def test_a_fault_of_new_content_is_told_before_anything_is_reviewed(tmp_path: Pa
     assert "no-cards/analytes.yaml: " in done.output and "cds-content-" not in done.output
 
 
+def test_where_nothing_moved_it_says_what_that_means(population: list[Simulated], tmp_path: Path) -> None:
+    (tmp_path / "one.ndjson").write_bytes(lines(bundle(population[0].resources)))
+    wanted = ["impact", "--content", ROOT / "cards", tmp_path / "one.ndjson", "--out", tmp_path / "out"]
+    done = CliRunner().invoke(main, [*map(str, wanted), "--as-of", "2026-06-15", "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    assert "Nothing changed: " in done.output and "the laboratory's own range" in done.output
+
+
 def test_two_reviews_of_the_same_have_no_difference(
     population: list[Simulated], reviewed: Callable[..., Path], tmp_path: Path
 ) -> None:

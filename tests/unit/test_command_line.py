@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import ClickException
 from click.testing import CliRunner, Result
 
 from cds_service import __version__
 from cds_service.__main__ import main
+from cds_service.command_line import clear_errors
+from cds_service.errors import ContentError, Fault
 from cds_service.settings import SETTINGS
 from tests.conftest import FIXTURES, ROOT
 
@@ -243,6 +246,11 @@ def test_check_content_names_all_faults_at_once(tmp_path: Path) -> None:
         ("hypotheses.yaml", "urgent"),
     ):
         assert [line for line in said.splitlines() if file in line and field in line], said
+
+
+def test_one_fault_is_one_fault() -> None:
+    with pytest.raises(ClickException, match=r"^1 fault in the clinical content:\n  a: b$"), clear_errors():
+        raise ContentError([Fault("a", "b")])
 
 
 def test_check_content_names_the_line_of_what_is_no_yaml(tmp_path: Path) -> None:
