@@ -14,7 +14,7 @@ from cds_service.clinical.chart import USUAL_ROLES, Quantity, Result
 from cds_service.clinical.findings import Case, Evidence, Finding
 from cds_service.clinical.formula import Formula, holds
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
-from cds_service.clinical.words import fold
+from cds_service.clinical.tokens import fold
 
 CRITICAL_DAYS = 14
 NORMAL_BANDS = frozenset({"normal", "borderline_low", "borderline_high"})

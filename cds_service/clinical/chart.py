@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 from cds_service.clinical.spans import Span
-from cds_service.clinical.words import fold
+from cds_service.clinical.tokens import fold
 
 USUAL_ROLES = frozenset(
     # How closely a code carries a concept; DECISIONS of the content name any other role.

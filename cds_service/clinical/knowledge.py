@@ -13,7 +13,8 @@ from cds_service.clinical.findings import Case, FindingDefinition
 from cds_service.clinical.formula import Formula
 from cds_service.clinical.gate import Gate
 from cds_service.clinical.spans import Span
-from cds_service.clinical.words import PhraseBook, fold
+from cds_service.clinical.tokens import fold
+from cds_service.clinical.words import PhraseBook
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from cds_service.clinical.chart import (
 )
 from cds_service.clinical.findings import ACUTE_DAYS, Case, Evidence, Observer, Statement
 from cds_service.clinical.spans import Span, days_or_none
-from cds_service.clinical.words import fold, folded
+from cds_service.clinical.tokens import fold, folded
 
 Spec = Mapping[str, Any]
 

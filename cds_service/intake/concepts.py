@@ -9,7 +9,8 @@ from typing import Any
 
 from cds_service.clinical.chart import Match, Site
 from cds_service.clinical.gate import TWITCHING_WORDS
-from cds_service.clinical.words import Heard, fold
+from cds_service.clinical.tokens import fold
+from cds_service.clinical.words import Heard
 from cds_service.intake.shape import Json, coded, elements
 from cds_service.knowledge.reading import Reading
 

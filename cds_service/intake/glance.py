@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from cds_service.clinical.spans import Span
-from cds_service.clinical.words import fold
+from cds_service.clinical.tokens import fold
 from cds_service.errors import RequestError
 from cds_service.intake.about import MOST_WORDS
 from cds_service.intake.envelope import HookRequest, read_envelope

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from cds_service import units
 from cds_service.clinical.chart import Entry, Match, Quantity, Result, Site
 from cds_service.clinical.gate import GATE_ROLES
-from cds_service.clinical.words import fold
+from cds_service.clinical.tokens import fold
 from cds_service.errors import UnreadableError
 from cds_service.intake.about import FINAL, SHORT_NAME, TEXT_LENGTH, About, heard, name_of, places
 from cds_service.intake.concepts import ANSWERS, STRENGTH_EXAM, WORDS_OF_TWITCHING, Concept

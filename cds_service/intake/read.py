@@ -21,7 +21,7 @@ from cds_service.clinical.chart import (
 from cds_service.clinical.findings import Case
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.spans import Span
-from cds_service.clinical.words import fold
+from cds_service.clinical.tokens import fold
 from cds_service.errors import UnreadableError
 from cds_service.intake.about import About, Attention
 from cds_service.intake.concepts import Concepts

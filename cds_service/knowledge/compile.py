@@ -46,7 +46,8 @@ from cds_service.clinical.knowledge import (
 from cds_service.clinical.observe import code_of, compile_observer
 from cds_service.clinical.presence import UNKNOWN
 from cds_service.clinical.spans import days_of, days_or_none
-from cds_service.clinical.words import Blocking, Phrase, fold, folded, tokens
+from cds_service.clinical.tokens import fold, folded, tokens
+from cds_service.clinical.words import Blocking, Phrase
 
 Spec = Mapping[str, Any]
 

@@ -13,7 +13,8 @@ from marshmallow import Schema, ValidationError
 from cds_service.clinical.analytes import Analyte
 from cds_service.clinical.findings import FindingDefinition
 from cds_service.clinical.knowledge import DrugClass, Knowledge
-from cds_service.clinical.words import PhraseBook, fold
+from cds_service.clinical.tokens import fold
+from cds_service.clinical.words import PhraseBook
 from cds_service.errors import ContentError, Fault
 from cds_service.knowledge import compile as compiled
 from cds_service.knowledge import schemas

@@ -9,7 +9,8 @@ from typing import Any
 
 from cds_service.clinical.chart import Match, Site
 from cds_service.clinical.gate import TWITCHING_WORDS, Gate
-from cds_service.clinical.words import Heard, PhraseBook, fold
+from cds_service.clinical.tokens import fold
+from cds_service.clinical.words import Heard, PhraseBook
 from cds_service.knowledge.codes import Codes
 
 _SENTENCE = re.compile(r"[.;\n\r\v\f]")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from cds_service.clinical.words import Blocking, Phrase, PhraseBook, fold, tokens
+from cds_service.clinical.tokens import fold, tokens
+from cds_service.clinical.words import Blocking, Phrase, PhraseBook
 from cds_service.knowledge.files import read_yaml
 from tests.conftest import ROOT
 

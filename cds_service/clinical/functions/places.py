@@ -12,7 +12,7 @@ from cds_service.clinical.findings import Case, Evidence, Finding, Judge, merged
 from cds_service.clinical.functions.registry import NAMED, Compile, Parameters, named
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.spans import days_of
-from cds_service.clinical.words import fold, folded
+from cds_service.clinical.tokens import fold, folded
 
 
 def _fixed(judge: Judge) -> Compile:

@@ -10,7 +10,7 @@ from cds_service.clinical.formula import compile_formula
 from cds_service.clinical.functions.registry import Parameters, named
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.spans import Span, days_of, days_or_none
-from cds_service.clinical.words import fold, folded
+from cds_service.clinical.tokens import fold, folded
 
 
 def _studies(case: Case, concepts: frozenset[str], procedures: frozenset[str]) -> list[Entry]:
