@@ -347,9 +347,8 @@ def test_a_grave_card_that_is_switched_off_leaves_its_facts_and_no_benign_card(
     assert says in on_file
 
 
-@pytest.mark.parametrize(("off", "record"), [("TW05", "L-critical-lithium"), ("TW01", "S-eye-pain")])
-def test_a_benign_card_does_not_stand_in_for_a_grave_one(off: str, record: str, knowledge: Any, reading: Any) -> None:
-    done = without(off, record, knowledge, reading)
+def test_a_benign_card_does_not_stand_in_for_a_grave_one(knowledge: Any, reading: Any) -> None:
+    done = without("TW05", "L-critical-lithium", knowledge, reading)
     assert "TW22" not in {card.name for card in done.cards}
     assert [rung.outcome for rung in done.ladder if rung.card.id == "TW22"] == [
         "held back: a more serious card is switched off by this site"
