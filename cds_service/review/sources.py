@@ -22,7 +22,7 @@ Kind = Literal["bundles", "resources"]
 
 # Of an export a larger one: it leaves a piece in every partition. The same everywhere, for a fault may be told by
 # what stands before it in its unit.
-_UNIT_BYTES: dict[Kind, int] = {"bundles": 4_000_000, "resources": 8_000_000}
+_UNIT_BYTES: dict[Kind, int] = {"bundles": 4_000_000, "resources": 4_000_000}
 _FILES_PER_UNIT = 64
 _CHUNK = 262_144  # memory for a larger one is had from the system anew each time, which takes longer than reading
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
