@@ -810,3 +810,52 @@ def test_a_sign_that_an_older_diagnosis_explains(record: Record, presence: str, 
     assert judged("explained_by_earlier", with_, [stroke, *record], knowledge, reading).presence.value == presence
     alone = judged("explained_by_earlier", with_, record, knowledge, reading)
     assert alone.presence.value == ("unknown" if {"unanswered": ["conditions"]} in record else "absent")
+
+
+# --- the weakness of an old lesion ---------------------------------------------------------------
+
+OLD_LESION = {
+    "sign": "weak_objective",
+    "complaints": ["weak_reported"],
+    "normal": ["power_normal"],
+    "unless": ["areflexia"],
+    "diagnoses": ["stroke"],
+    "paresis": ["hemiparesis", "monoparesis"],
+    "older_than": "180 days",
+    "together": "90 days",
+    "severe_below": "4 grade",
+}
+STROKE = {"problem": "stroke", "onset": "800 days ago"}
+PARESIS = {"problem": "hemiparesis", "onset": "800 days ago"}
+RIGHT = {**PARESIS, "site": "site_upper_limb_right"}
+GRIP = {"power": "right hand grip", "grade": 4, "on": "3 days ago"}
+
+
+@pytest.mark.parametrize(
+    ("record", "presence"),
+    [
+        ([STROKE, RIGHT, GRIP], "present"),
+        ([STROKE, {"problem": "G81.93", "onset": "800 days ago"}, GRIP], "present"),
+        ([STROKE, {"problem": "G83.21", "onset": "800 days ago"}, GRIP], "absent"),  # one limb, and no place
+        ([STROKE, {**RIGHT, "text": "Left hemiparesis"}, GRIP], "absent"),  # the entry contradicts itself
+        ([STROKE, {**RIGHT, "verification": "provisional"}, GRIP], "absent"),
+        ([STROKE, RIGHT, {**PARESIS, "onset": "100 days ago"}, GRIP], "absent"),  # a paresis that came later
+        ([STROKE, RIGHT, {**RIGHT, "verification": "refuted"}, GRIP], "absent"),
+        ([STROKE, RIGHT, {"exam": "hemiparesis", "value": "no", "on": "400 days ago"}, GRIP], "absent"),
+        ([STROKE, {"problem": "stroke", "onset": "100 days ago"}, RIGHT, GRIP], "absent"),
+        ([STROKE, RIGHT, {**GRIP, "grade": 3}], "absent"),
+        ([STROKE, RIGHT, GRIP, {"exam": "hyporeflexia", "value": "yes", "on": "3 days ago"}], "absent"),
+        ([STROKE, RIGHT, {"power": "right hand grip", "grade": 5, "on": "300 days ago"}, GRIP], "absent"),
+        ([STROKE, RIGHT, {"power": "left hand grip", "grade": 5, "on": "300 days ago"}, GRIP], "present"),
+        ([STROKE, RIGHT, {"power": "left hand grip", "grade": 4, "on": "3 days ago"}], "absent"),
+        ([STROKE, RIGHT, {"problem": "M21.371", "onset": "40 days ago"}], "absent"),
+        ([STROKE, RIGHT, {"problem": "weakness of right hand", "onset": "30 days ago"}, GRIP], "absent"),
+        ([STROKE, RIGHT], "unknown"),  # nothing is weak now
+        ([STROKE, GRIP], "unknown"),
+    ],
+)
+def test_weakness_is_as_old_as_a_lesion_only_where_nothing_is_unsure(
+    record: Record, presence: str, knowledge: Any, reading: Any
+) -> None:
+    found = judged("weakness_of_old_lesion", OLD_LESION, [TWITCH, *record], knowledge, reading)
+    assert found.presence.value == presence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from itertools import combinations
@@ -12,7 +13,9 @@ from cds_service.clinical.findings import Case, Evidence, Finding, Judge, merged
 from cds_service.clinical.formula import compile_formula, named_in
 from cds_service.clinical.functions.registry import Parameters, named
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN
+from cds_service.clinical.sides import sides_in
 from cds_service.clinical.spans import Span, days_of, days_or_none
+from cds_service.clinical.tokens import tokens
 
 
 def _grades(case: Case) -> Iterator[list[Result]]:
@@ -151,40 +154,82 @@ def explained_by_earlier(finding: str, with_: Parameters) -> Judge:
 
 @named
 def weakness_of_old_lesion(finding: str, with_: Parameters) -> Judge:
-    """Weakness on the side of a paresis that came with an old lesion of the brain, and nothing newer about it."""
-    sign, newer = with_["sign"], tuple(with_["unless"])
+    """Weakness on the side of a paresis that came with an old lesion of the brain; absent where anything is unsure."""
+    sign, complaints, newer = with_["sign"], tuple(with_["complaints"]), tuple(with_["unless"])
+    normal = tuple(with_["normal"])
     lesions, pareses = frozenset(with_["diagnoses"]), frozenset(with_["paresis"])
     old, together = days_of(with_["older_than"]), days_of(with_["together"])
+    severe_below = units.split(with_["severe_below"])[0]
 
     def judge(case: Case) -> Finding:
         weak = case[sign]
         if not weak.present:
             return Finding(finding, UNKNOWN)
         charted = [p for p in case.chart.about(Problem, lesions) if p.state is not State.REFUTED and p.when is not None]
-        lesion = next((p for p in charted if p.when and p.when.within(old, case.today) is False), None)
-        if lesion is None or lesion.when is None:
+        if not charted or any(p.when and p.when.within(old, case.today) is not False for p in charted):
             return Finding(finding, ABSENT if "conditions" in case.chart.complete else UNKNOWN)
-        of_it = [
-            p for p in _pareses(case, pareses) if p.when and abs((p.when.first - lesion.when.first).days) <= together
-        ]
+        on_file = _pareses(case, pareses)
+        of_it = [p for p in on_file if any(_together(p, lesion, together) for lesion in charted)]
         if not of_it:
             return Finding(finding, UNKNOWN)
-        since = max(p.when.last for p in of_it if p.when)
-        full_since = any(e.when and e.when.first > since for e in weak.denied)
-        if full_since or any(case[name].present for name in newer) or not _one_side_of(weak, of_it):
+        since = max(p.last_day for p in of_it)
+        named_by = {evidence.reference for evidence in weak.evidence}
+        weakened = [entry for entry in case.chart.entries if entry.reference in named_by and entry not in of_it]
+        reported = [e.when for name in complaints if case[name].present for e in case[name].evidence]
+        looked = [
+            *weak.denied,
+            *(e for name in normal for e in (*case[name].evidence, *case[name].against, *case[name].denied)),
+        ]
+        speaks_against = (
+            len(of_it) < len(on_file) + sum(1 for p in case.chart.about(Problem, pareses) if p.state is State.REFUTED)
+            or any(isinstance(p, Problem) and (p.state is not State.CURRENT or not p.confirmed) for p in of_it)
+            or any(isinstance(entry, Problem) for entry in weakened)
+            or any(isinstance(e, Result) and e.grade is not None and e.grade < severe_below for e in weakened)
+            or any(when is None or when.last > since for when in reported)
+            or any(e.when is None or e.when.last > since for e in looked)
+            or any(
+                r.last_day > since and r.grade == 5 and _sides(r) <= _sides(of_it[0]) for r in case.chart.all(Result)
+            )
+            or any(case[name].present for name in newer)
+            or not _one_side_of(weakened, of_it)
+        )
+        if speaks_against or not named_by <= {entry.reference for entry in (*weakened, *of_it)}:
             return Finding(finding, ABSENT)
-        return Finding(finding, PRESENT, tuple(Evidence.of(entry) for entry in (lesion, *of_it)))
+        return Finding(finding, PRESENT, tuple(Evidence.of(entry) for entry in (*charted, *of_it)))
 
     return judge
 
 
 def _pareses(case: Case, concepts: frozenset[str]) -> list[Entry]:
     problems = [p for p in case.chart.about(Problem, concepts) if p.state is not State.REFUTED]
-    return [*problems, *(r for r in case.chart.about(Result, concepts) if r.says == "yes")]
+    return [*problems, *(r for r in case.chart.about(Result, concepts) if r.says != "unsure")]
 
 
-def _one_side_of(weak: Finding, pareses: list[Entry]) -> bool:
-    """All that is weak lies on one side, which no paresis contradicts."""
-    sides = {site.side for site in weak.sites} - {""}
-    recorded = {site.side for entry in pareses for site in entry.sites} - {""}
-    return len(sides) == 1 and "both" not in sides and (not recorded or sides <= recorded)
+def _together(paresis: Entry, lesion: Problem, days: int) -> bool:
+    if paresis.when is None or lesion.when is None or (isinstance(paresis, Result) and paresis.says != "yes"):
+        return False
+    return abs((paresis.when.first - lesion.when.first).days) <= days
+
+
+_SIDED_PARESIS = re.compile(r"G8(?:1\.[019]|3\.[123])([1-4])$")
+
+
+def _sides(entry: Entry) -> set[str]:
+    """The sides that an entry records: as a body site, in an ICD-10-CM code of a paresis or in its words."""
+    sides = {site.side for site in entry.sites} - {""}
+    digits = [found[1] for match in entry.codes if (found := _SIDED_PARESIS.match(match.code))]
+    sides.update("right" if digit in "13" else "left" for digit in digits)
+    for text in (entry.title, *entry.texts):
+        sides.update(sides_in(list(tokens(text))))
+    return sides
+
+
+def _one_side_of(weakened: list[Entry], pareses: list[Entry]) -> bool:
+    """All that is weak and every paresis has a recorded side, and it is the same; one limb stands for no other."""
+    sides = [_sides(entry) for entry in (*weakened, *pareses)]
+    if not weakened or any(len(recorded) != 1 or recorded != sides[0] or "both" in recorded for recorded in sides):
+        return False
+    regions = {site.region for entry in weakened for site in entry.sites}
+    whole_side = all(any(match.concept == "hemiparesis" for match in entry.codes) for entry in pareses)
+    limbs = {"arm", "leg"} if whole_side else {site.region for entry in pareses for site in entry.sites}
+    return bool(regions) and regions <= (limbs & {"arm", "leg"})
