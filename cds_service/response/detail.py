@@ -23,6 +23,7 @@ _QUERY_NAMES = {
     "reports": "reports", "vitals": "vital signs", "encounters": "visits", "orders": "open orders",
 }  # fmt: skip
 _LED_BY_A_FACT = frozenset({"T0", "T1", "T2", "T3", "T4", "T5"})
+_NAMES_A_CAUSE = ("red_flag_alone", "emg_nerve_or_root_named", "emg_polyneuropathy_named", "emg_chronic_change")
 _OWN = ("design", "teaching")  # what stands on no publication
 _STATES = {"done": "done", "pending": "pending", "withheld": "not suggested"}
 
@@ -163,7 +164,8 @@ def _no_cause(card: CardPlan, case: Case) -> list[str]:
         return []
     if named := fill.label(case):
         return [f"{escaped(named)} is on file, not confirmed by EMG or recent neurology"]
-    return [] if case["red_flag_alone"].present else ["no charted fact points to a particular cause"]
+    named_in_passing = any(case[name].present for name in _NAMES_A_CAUSE)
+    return [] if named_in_passing else ["no charted fact points to a particular cause"]
 
 
 def _not_documented(card: CardPlan, case: Case) -> Iterator[str]:
