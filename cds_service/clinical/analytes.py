@@ -160,6 +160,7 @@ def _newest(analyte: Analyte, case: Case) -> LabValue | None:
     return max(_of_the_newest_day(analyte, case), key=_worth_acting_on, default=None)
 
 
+_ANY_NUMBER = (-math.inf, math.inf)
 _ZONES_APART = timedelta(days=2)  # by how much an earlier moment can be written as a later day
 
 
@@ -190,6 +191,15 @@ def values(analyte: Analyte, case: Case) -> Iterator[LabValue]:
 def preliminary_values(analyte: Analyte, case: Case) -> Iterator[LabValue]:
     """What the laboratory has reported and not yet released; read nowhere else."""
     return _readable(case.chart.about(Result, analyte.concepts), analyte, final=False)
+
+
+def impossible_criticals(analyte: Analyte, case: Case) -> Iterator[LabValue]:
+    """What the laboratory flags as critical with a number that nobody alive has; read nowhere else."""
+    results = case.chart.about(Result, analyte.concepts)
+    flagged = [r for r in results if r.flags & {"LL", "HH"} and analyte.read(r) is None]
+    anything = replace(analyte, possible=_ANY_NUMBER)
+    for final in (True, False):
+        yield from _readable(flagged, anything, final)
 
 
 def _readable(results: Iterable[Result], analyte: Analyte, final: bool = True) -> Iterator[LabValue]:
@@ -359,7 +369,7 @@ def _uncounted(analyte: Analyte, result: Result) -> str:
         return "not final yet, so it stands for no result"
     if analyte.read(result) is not None:
         return ""
-    if replace(analyte, possible=(-math.inf, math.inf)).read(result) is not None:
+    if replace(analyte, possible=_ANY_NUMBER).read(result) is not None:
         return "no possible value in this unit, so it was not compared: check the number and the unit"
     return "the unit is missing or unknown, so it was not compared"
 

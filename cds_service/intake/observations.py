@@ -134,7 +134,9 @@ def _texts(named: Concept, value: _Value) -> tuple[str, ...]:
     wordings, says = named.wordings, value.says
     # "Hoffmann sign: positive" is one statement, whatever form the answer has.
     if says == "yes":
-        return heard(wordings) + tuple(f"{wording} positive" for wording in wordings)
+        # A grade that changes what is said: "Headache: severe" is a severe headache.
+        answers = ("positive", "severe") if fold(value.text).strip() == "severe" else ("positive",)
+        return heard(wordings) + tuple(f"{wording} {answer}" for wording in wordings for answer in answers)
     if says == "no":
         return tuple(named.reading.denied(wording) for wording in wordings)
     if not value.text or value.concept.matches or says == "unsure":

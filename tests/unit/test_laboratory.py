@@ -381,3 +381,23 @@ def test_a_look_back_of_no_days_is_today(on: str, counts: bool, knowledge: Any, 
     lab = newest_value(knowledge.analytes["K"], case)
     assert lab is not None
     assert still_counts(replace(lab, analyte=replace(lab.analyte, look_back=0)), case) is counts
+
+
+@pytest.mark.parametrize(
+    ("results", "presence"),
+    [
+        ([potassium(23, "today", flag="HH")], "present"),
+        ([potassium(23, "today", flag="HH", status="preliminary")], "present"),
+        ([potassium(23, "today", flag="H")], "unknown"),
+        ([potassium(23, "15 days ago", flag="HH")], "unknown"),
+        ([potassium(23, "today", flag="HH", unit="grains")], "unknown"),
+        ([potassium(23, "2 days ago", flag="HH"), potassium(4.1, "2 days ago")], "unknown"),
+        ([potassium(23, "1 day ago", flag="HH"), potassium(4.1, "2 days ago")], "present"),
+        ([potassium(2.3, "14 days ago", status="preliminary")], "present"),
+        ([potassium(2.3, "15 days ago", status="preliminary")], "unknown"),
+    ],
+)
+def test_a_critical_value_that_cannot_be_read_as_a_result_is_not_lost(
+    results: list[dict[str, Any]], presence: str, knowledge: Any, reading: Any
+) -> None:
+    assert case_of(results, knowledge, reading)["critical_preliminary"].presence.value == presence

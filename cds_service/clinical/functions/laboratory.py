@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from cds_service import units
 from cds_service.clinical.analytes import (
     CRITICAL_DAYS,
@@ -9,6 +11,7 @@ from cds_service.clinical.analytes import (
     LabValue,
     band,
     every_value,
+    impossible_criticals,
     is_child,
     newest_value,
     preliminary_values,
@@ -45,7 +48,7 @@ def critical_results(finding: str, with_: Parameters) -> Judge:
 
 @named
 def preliminary_criticals(finding: str, with_: Parameters) -> Judge:
-    """A critical value that is not yet final and that no final one of that day or later replaces."""
+    """A critical value, not final or impossible as written, that no final one of that day or later replaces."""
     collected = days_of(with_["collected_within"])
 
     def judge(case: Case) -> Finding:
@@ -54,7 +57,7 @@ def preliminary_criticals(finding: str, with_: Parameters) -> Judge:
             if not analyte.can_be_critical or analyte.any_of or analyte.compute:
                 continue
             final = newest_value(analyte, case)
-            for lab in preliminary_values(analyte, case):
+            for lab in chain(preliminary_values(analyte, case), impossible_criticals(analyte, case)):
                 taken = lab.result.when
                 if taken is None or not taken.within(collected, case.today):
                     continue
