@@ -100,11 +100,15 @@ def _problem(spec: Spec) -> Observer:
     diagnosis, stated = bool(spec.get("diagnosis")), bool(spec.get("onset_stated"))
     containing = folded(spec.get("containing", ()))
     before_onset, recurs = days_or_none(spec, "before_onset"), bool(spec.get("recurs"))
+    names = folded(spec.get("names", ()))
 
     def observe(case: Case) -> Iterator[Statement]:
-        for problem in case.chart.about(Problem, concepts):
+        chart = case.chart
+        for problem in chart.about_or_named(Problem, concepts, names) if names else chart.about(Problem, concepts):
             codes = carried(problem.codes)
-            if not codes or not _in_state(problem, wanted) or not _at(problem, regions):
+            if not codes and not any(_affirms(problem.title, words, case) for words in names):
+                continue
+            if not _in_state(problem, wanted) or not _at(problem, regions):
                 continue
             if diagnosis and not problem.confirmed and wanted != "refuted":
                 continue
@@ -121,7 +125,7 @@ def _problem(spec: Spec) -> Observer:
             if older is not None and (problem.when is None or problem.when.within(older, case.today) is not False):
                 continue
             older_one = None if recurs else _earlier(problem, concepts, carried, case)
-            yield _problem_statement(problem, codes[0].code, wanted, older_one)
+            yield _problem_statement(problem, codes[0].code if codes else "", wanted, older_one)
 
     return observe
 
