@@ -156,14 +156,17 @@ class PhraseBook:
         said, told = tokens(answer), self.listen(answer)
         kinds = self._kinds_of_answer(first_clause(said))
         kinds |= {"doubt"} if said[-1:] == ("?",) else set()
-        kinds |= {"doubt"} if self.kind_of_answer(answer) == "open" else set()
         if EXCEPTION.isdisjoint(said):
             kinds |= {kind for words, kind in self.blocking.beginnings.items() if begins(said, words)}
         taken_back = {other.finding for other in told if other.says is not True}
         return {
             (one.finding, one.says)
             for one in heard
-            if one.says is not None and (kinds - self._lifts[one.finding] or (one.says and one.finding in taken_back))
+            if one.says is not None
+            and (
+                (kinds | _CANCELS[self.kind_of_answer(answer, one.phrase)] & {"doubt"}) - self._lifts[one.finding]
+                or (one.says and one.finding in taken_back)
+            )
         }
 
     def _kinds_of_answer(self, clause: tuple[str, ...]) -> set[str]:
@@ -182,30 +185,31 @@ class PhraseBook:
     def affirmed_by_normal(self, finding: str) -> bool:
         return "normal" in self._lifts.get(finding, frozenset())
 
-    def kind_of_answer(self, answer: str) -> str:
+    def kind_of_answer(self, answer: str, named: str = "") -> str:
         """Whether other words than a plain yes or no deny what is asked ("denied", "well"), leave it open or affirm it.
 
         Denied: a negation that says nothing else. Open: with more behind it, or not examined. Affirmed ("") is the
-        rest: places, degrees, times and free words.
+        rest: places, degrees, times and free words. ``named``: what is asked, as far as it matters.
         """
-        return self._kind_of(tokens(with_marks_in_words(answer)))
+        return self._kind_of(tokens(with_marks_in_words(answer)), named)
 
-    def _kind_of(self, said: tuple[str, ...]) -> str:
-        clauses = [self._kind_of_clause(clause) for clause in clauses_of(said)]
+    def _kind_of(self, said: tuple[str, ...], named: str = "") -> str:
+        clauses = [self._kind_of_clause(clause, named) for clause in clauses_of(said)]
         if any(kind == "placed" for kind in clauses):
             return ""
         if "one side" in clauses:
             return "denied" if set(clauses) == {"one side"} and len(clauses) > 1 else "open"
-        return next((kind for kind in ("open", "") if kind in clauses), clauses[0] if clauses else "")
+        kind = next((kind for kind in ("open", "") if kind in clauses), clauses[0] if clauses else "")
+        return "open" if kind == "spared" else kind
 
-    def _kind_of_clause(self, clause: tuple[str, ...]) -> str:
+    def _kind_of_clause(self, clause: tuple[str, ...], named: str = "") -> str:
         kinds = self.blocking.answer_kinds
         if not kinds:
             return ""
         while _consumed(clause, kinds["teller"]):
             clause = clause[1:]
         if len(clause) > 1 and clause[0] in OTHER_NAMES:
-            inner = self._kind_of_clause(clause[1:])
+            inner = self._kind_of_clause(clause[1:], named)
             return {"denied": "one side", "well": "one side", "open": "open"}.get(inner, "placed")
         unable = _consumed(clause, kinds["cannot"])
         if unable:
@@ -219,15 +223,35 @@ class PhraseBook:
                 return "placed"
             return "denied" if _only(clause[negated:], kinds["nothing_else"]) else "open"
         if any((word,) in kinds["well"] for word in clause) or _consumed(clause, kinds["well"]):
-            return "well" if _only(clause, kinds["well"] | kinds["beside_well"]) else ""
+            if _only(clause, kinds["well"] | kinds["beside_well"]):
+                return "well"
+            return "spared" if self._spares(clause, named) else ""
+        if self._spares(clause, named):
+            return "spared"
         looked = any((word,) in kinds["examining"] for word in clause)
         return "placed" if not looked and any((word,) in kinds["placing"] for word in clause) else ""
 
+    def _spares(self, clause: tuple[str, ...], named: str) -> bool:
+        """Whether a clause tells of wellness in other words, "sleeps flat without difficulty", and of no sign."""
+        kinds, words = self.blocking.answer_kinds, list(clause)
+        if any(contains(words, graded) for graded in kinds["graded"]):
+            return False
+        if any(contains(words, tuple(spared)) for stem, *spared in kinds["spared_of"] if stem in named):
+            return True
+        if any(stem in named for (stem,) in kinds["well_of"]):
+            return False
+        return any(contains(words, spared) for spared in kinds["spared"])
+
     def affirmed_part(self, answer: str) -> str:
-        """What an answer affirms beside what it denies: of "none on the left, mild on the right" the right."""
+        """What an answer affirms beside what it denies: of "none (normal) on the left, mild on the right" the right."""
         parts = [(clause, self._kind_of_clause(clause)) for clause in clauses_of(tokens(answer))]
         placed = [" ".join(clause) for clause, kind in parts if kind == "placed"]
-        return ", ".join(placed) if placed and any(kind in ("denied", "open") for _, kind in parts) else answer
+        rest = ("denied", "open", "spared")
+        beside = any(kind in rest or self._begins_normal(clause) for clause, kind in parts if kind != "placed")
+        return ", ".join(placed) if placed and beside else answer
+
+    def _begins_normal(self, clause: tuple[str, ...]) -> bool:
+        return any(kind == "normal" and begins(clause, words) for words, kind in self.blocking.beginnings.items())
 
     def affirms(self, text: str, words: str) -> bool:
         """Whether a text says words that are no phrase of the book, without denying or doubting them."""
@@ -373,7 +397,9 @@ class PhraseBook:
         given = first_clause(tuple(answer))
         tables = (self.blocking.before, self.blocking.after)
         kinds = {kind for table in tables for words, kind in table.items() if words == given}
-        kind = self._kind_of(given)
+        name = " ".join(named)
+        # What follows may take wellness back: "normal in the morning, slurred at night".
+        kind = self._kind_of(tuple(answer) if self._kind_of_clause(given, name) == "spared" else given, name)
         if kind == "well" and any(stem in word for word in named for (stem,) in self.blocking.answer_kinds["well_of"]):
             return kinds
         return kinds or self._open(given) or _CANCELS[kind]

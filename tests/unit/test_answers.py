@@ -214,3 +214,58 @@ def test_no_name_is_a_sign_when_its_answer_says_nothing(value: str) -> None:
             said = {heard.finding for text in entry.texts for heard in book.listen(text) if heard.says}
             wrong += [(name, finding) for finding in sorted(alone & said - affirmed)]
     assert wrong == []
+
+
+NAMED = [  # the name of a sign, and the finding that it is
+    ("Orthopnoea", "resp_rest_or_orthopnoea"), ("Confusion", "drowsy_confused_charted"),
+    ("Seizure", "seizure_or_hallucination_90d"), ("Dysphagia", "dysphagia"),
+    ("Dysarthria", "dysarthria"), ("Muscle weakness", "weak_reported"), ("Muscle wasting", "atrophy"),
+    ("Hyperreflexia", "hyperreflexia"), ("Ankle clonus", "clonus"), ("Weight loss", "weight_loss"),
+]  # fmt: skip
+SPARED = [
+    "sleeps flat without difficulty", "sensation intact", "alert and oriented x3", "eating and drinking normally",
+    "eats normally, drinks normally", "continent, voiding well", "power 5/5 throughout", "calm", "normal sensation",
+    "power is normal and 5/5 bilaterally", "last one in childhood", "vision normal", "speech loud and clear",
+]  # fmt: skip
+NOT_SPARED = [
+    "normal on the left, reduced on the right", "power 5/5 in the legs, 4/5 in the hands",
+    "5/5 proximally and 3/5 distally",
+    "normally mild", "slurred in the evening, normal in the morning",
+    "worse when not sleeping well", "does not do well", "less than normal", "was normal until May",
+    "normal except at night", "well established", "oriented x1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "finding"), NAMED)
+def test_wellness_in_other_words_is_no_sign(name: str, finding: str) -> None:
+    assert [value for value in SPARED if answered(name, value, finding) == "present"] == []
+    assert [value for value in NOT_SPARED if answered(name, value, finding) != "present"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "finding", "present"),
+    [
+        ("Hyperreflexia", "reflexes symmetrical 2+", "hyperreflexia", False),
+        ("Hyperreflexia", "2+ bilaterally", "hyperreflexia", False),
+        ("Hyperreflexia", "3+ on the right, 2+ on the left", "hyperreflexia", True),
+        ("Hyperreflexia", "3+ throughout", "hyperreflexia", True),
+        ("Areflexia", "2+ throughout", "areflexia", False),
+        ("Areflexia", "absent ankle jerks, knees 2+", "areflexia", True),
+        ("Weight loss", "weight stable", "weight_loss", False),
+        ("Weight loss", "stable", "weight_loss", False),
+        ("Weight loss", "5 kg, then stable", "weight_loss", True),
+        ("Muscle weakness", "stable", "weak_reported", True),
+        ("Muscle weakness", "symmetrical", "weak_reported", True),
+        ("Spasticity", "2+", "spasticity", True),
+        ("Ankle clonus", "unsustained, 1 beat bilaterally", "clonus", False),
+        ("Clonus", "unsustained, 1 beat bilaterally", "clonus", False),
+        ("Clonus", "unsustained, 4 beats", "clonus", True),
+        ("Ankle clonus", "one beat", "clonus", False),
+        ("Ankle clonus", "unsustained, 5 beats", "clonus", True),
+        ("Ankle clonus", "unsustained 5 beats", "clonus", True),
+        ("Ankle clonus", "sustained", "clonus", True),
+        ("Ankle clonus", "3 beats", "clonus", True),
+    ],
+)
+def test_wellness_by_the_name_that_it_answers(name: str, value: str, finding: str, present: bool) -> None:
+    assert (answered(name, value, finding) == "present") is present
