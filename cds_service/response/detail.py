@@ -62,8 +62,9 @@ def _found(card: CardPlan, case: Case) -> Iterator[str]:
         shown.update(fresh)
         count += 1
         yield _stated(title_of(term, finding, case), _once(fresh)[:3])
+    abnormal = _abnormal(case)
     for term in dict.fromkeys(t for definition in card.cards for t in definition.against):
-        fresh = [e for e in term.formula(case).evidence if e not in shown and e in _abnormal(case)]
+        fresh = [e for e in term.formula(case).evidence if e not in shown and e in abnormal]
         if fresh:
             yield _stated(title_of(term, term.formula(case), case), _once(fresh)[:3])
 
@@ -119,10 +120,11 @@ def _unspoken(assessment: Assessment) -> Iterator[str]:
 
 
 def _against(card: CardPlan, case: Case) -> Iterator[str]:
+    abnormal = _abnormal(case)
     found = {t.names for definition in card.cards for t in definition.found}
     for term in dict.fromkeys(t for definition in card.cards for t in definition.against):
         finding = term.formula(case)
-        if finding.evidence and _abnormal(case).issuperset(finding.evidence):
+        if finding.evidence and abnormal.issuperset(finding.evidence):
             continue
         # What is listed as found is not said twice.
         if finding.present and not _only_unknown(term, case) and (term.negative or term.names not in found):
