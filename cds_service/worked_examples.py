@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from msgspec import structs
+
 from cds_service import units
 from cds_service.clinical.analytes import LabValue, band, is_child
 from cds_service.clinical.assessment import trigger
@@ -122,7 +124,7 @@ def _analytes(content: Content, knowledge: Knowledge, reading: Reading) -> Itera
         for example in row.get("examples", ()):
             number, unit = units.split(example["value"])
             codes = tuple(reading.codes.find(*code_of(example["code"]))) if "code" in example else ()
-            result = replace(_RESULT, value=Quantity(number, number, unit, example["value"]), codes=codes)
+            result = structs.replace(_RESULT, value=Quantity(number, number, unit, example["value"]), codes=codes)
             value = result.value if unit == row["unit"] == "times" else analyte.read(result)
             found = "not compared" if value is None else band(LabValue(analyte, value, result), child=False)
             yield Outcome(f"analytes.yaml {row['id']}", example["value"], example["expect"], found)

@@ -9,6 +9,8 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
+from msgspec import structs
+
 from cds_service import units
 from cds_service.clinical.chart import USUAL_ROLES, Quantity, Result
 from cds_service.clinical.findings import Case, Evidence, Finding
@@ -274,7 +276,7 @@ def _adjust(
         return None
     adjusted = calcium.value.low + numbers["per_gram_albumin"] * (numbers["albumin_reference"] - albumin.value.low)
     value = Quantity(adjusted, adjusted, analyte.unit, calcium.value.as_reported)
-    return LabValue(analyte, value, replace(calcium.result, range_low=None, range_high=None, flags=frozenset()))
+    return LabValue(analyte, value, structs.replace(calcium.result, range_low=None, range_high=None, flags=frozenset()))
 
 
 def _as_multiple(lab: LabValue) -> LabValue | None:
@@ -396,7 +398,7 @@ def may_lie_beyond(lab: LabValue, side: str) -> bool:
     if lab.value.exact:
         return False
     end = lab.value.low if side == "low" else lab.value.high
-    extreme = replace(lab.value, low=end, high=end)
+    extreme = structs.replace(lab.value, low=end, high=end)
     return lab.analyte.action.low(extreme) if side == "low" else lab.analyte.action.high(extreme)
 
 

@@ -1,4 +1,8 @@
-"""A patient's record as the reasoning sees it: small frozen entries, raw FHIR left behind."""
+"""A patient's record as the reasoning sees it: small frozen entries, raw FHIR left behind.
+
+What a chart has hundreds of are msgspec Structs: they are made in an eighth of the time of a frozen dataclass, and the
+garbage collector passes over them, as nothing in them can point back.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from datetime import date
 from enum import Enum
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from cds_service.clinical.spans import Span
 from cds_service.clinical.tokens import fold
@@ -38,8 +44,7 @@ class Site(NamedTuple):
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(Struct, frozen=True, gc=False):
     """A number with its unit; a comparator makes it a bound (``<0.01`` is -inf to 0.01)."""
 
     low: float
@@ -56,8 +61,7 @@ class Quantity:
         return low is not None and self.high < low, high is not None and self.low > high
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True, gc=False):
     """One statement of the record."""
 
     reference: str
@@ -80,8 +84,7 @@ class State(Enum):
     REFUTED = "refuted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem(Entry):
+class Problem(Entry, frozen=True, kw_only=True, gc=False):
     """A Condition. ``when`` is its onset, else the day it was recorded."""
 
     state: State
@@ -98,8 +101,7 @@ class Problem(Entry):
         return self.verification not in ("provisional", "differential", "unconfirmed")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result(Entry):
+class Result(Entry, frozen=True, kw_only=True, gc=False):
     """An Observation, or one component of it."""
 
     says: str = ""  # yes, no, normal, abnormal, unsure; "" when it only has a value
@@ -119,8 +121,7 @@ class Result(Entry):
     this_encounter: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report(Entry):
+class Report(Entry, frozen=True, kw_only=True, gc=False):
     """A DiagnosticReport. ``when`` is the day of the study."""
 
     issued: Span | None = None
@@ -129,8 +130,7 @@ class Report(Entry):
     conclusion: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Medicine(Entry):
+class Medicine(Entry, frozen=True, kw_only=True, gc=False):
     """A MedicationRequest or MedicationStatement. ``when`` is its start."""
 
     active: bool
@@ -140,51 +140,43 @@ class Medicine(Entry):
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order(Entry):
+class Order(Entry, frozen=True, kw_only=True, gc=False):
     """A ServiceRequest. ``when`` is the day it was written."""
 
     status: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit(Entry):
+class Visit(Entry, frozen=True, kw_only=True, gc=False):
     """An Encounter. ``when`` is its start."""
 
     status: str
     ended: Span | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Procedure(Entry):
+class Procedure(Entry, frozen=True, kw_only=True, gc=False):
     """A Procedure that was completed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relative(Entry):
+class Relative(Entry, frozen=True, kw_only=True, gc=False):
     """A condition of a relative. ``when`` stays empty."""
 
     relation: str
     age: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device(Entry):
+class Device(Entry, frozen=True, kw_only=True, gc=False):
     """An implanted or carried device in use."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allergy(Entry):
+class Allergy(Entry, frozen=True, kw_only=True, gc=False):
     """An active allergy or intolerance."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appointment(Entry):
+class Appointment(Entry, frozen=True, kw_only=True, gc=False):
     """A booked future visit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer(Entry):
+class Answer(Entry, frozen=True, kw_only=True, gc=False):
     """One answered item of the structured history."""
 
     item: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from cds_service.clinical.chart import Answer, Entry, Site
 from cds_service.clinical.spans import Span

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
+from msgspec import structs
+
 from cds_service.clinical.chart import (
     QUERIES,
     Appointment,
@@ -115,10 +117,10 @@ class Reader:
         if entry.when is not None and entry.when.first > latest:
             return None
         if isinstance(entry, Problem) and entry.ended is not None and entry.ended.first > latest:
-            entry = replace(entry, state=State.CURRENT, ended=None)
+            entry = structs.replace(entry, state=State.CURRENT, ended=None)
         if entry.when is not None and entry.when.last > latest:
             # "2026" is not yet over.
-            entry = replace(entry, when=Span(entry.when.first, latest))
+            entry = structs.replace(entry, when=Span(entry.when.first, latest))
         return entry
 
     def _read(self, kind: str, wanted: Callable[[Json, str], bool]) -> Iterator[Entry]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from cds_service.clinical.chart import (
     Chart,
@@ -746,7 +747,7 @@ def test_of_several_codings_one_is_enough(knowledge: Any) -> None:
     ]  # fmt: skip
     for function, with_, entries in asked:
         for turned in (False, True):
-            moved = [replace(e, codes=e.codes[::-1]) if turned else e for e in entries]
+            moved = [structs.replace(e, codes=e.codes[::-1]) if turned else e for e in entries]
             case = Case(Chart(Patient("p"), (twitching, *moved)), TODAY, knowledge)
             assert NAMED[function]("any", with_)(case).present, function
 
