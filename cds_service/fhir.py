@@ -14,6 +14,8 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from cds_service.remembered import Remembered
+
 # Module of each model; fhir.resources is imported lazily, model by model, because all of it is large.
 _MODULES = {
     "Condition": "condition", "Observation": "observation", "DiagnosticReport": "diagnosticreport",
@@ -60,37 +62,8 @@ def faults(resource: dict[str, Any]) -> list[str]:
     return []
 
 
-class Remembered:
-    """Marks of at most ``most`` resources: those that were new or asked for lately.
-
-    It has two halves. When the newer one is full, it becomes the older one, and what that held is forgotten.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._half = most // 2
-        self._newer: set[bytes] = set()
-        self._older: set[bytes] = set()
-
-    def __len__(self) -> int:
-        return len(self._newer | self._older)
-
-    def __contains__(self, mark: bytes) -> bool:
-        if mark in self._newer:
-            return True
-        known = mark in self._older
-        if known:
-            self.add(mark)
-        return known
-
-    def add(self, mark: bytes) -> None:
-        # Threads that come here together forget a mark at worst, and then check a resource again.
-        if len(self._newer) >= self._half:
-            self._newer, self._older = set(), self._newer
-        self._newer.add(mark)
-
-
 _KEY = os.urandom(32)  # the hash of a process would be no secret where PYTHONHASHSEED is set
-_valid = Remembered(20_000)
+_valid: Remembered[bytes, bool] = Remembered(20_000)
 
 
 def _mark(resource: dict[str, Any]) -> bytes:
@@ -104,11 +77,11 @@ def is_valid(resource: dict[str, Any]) -> bool:
         mark = _mark(resource)
     except orjson.JSONEncodeError:
         return not faults(resource)  # nested too deeply to be written
-    if mark in _valid:
+    if _valid.get(mark):
         return True
     valid = not faults(resource)
     if valid:
-        _valid.add(mark)
+        _valid.keep(mark, True)
     return valid
 
 

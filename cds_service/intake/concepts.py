@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import chain
 from typing import Any
 
 from cds_service.clinical.chart import Match, Site
@@ -13,6 +14,7 @@ from cds_service.clinical.tokens import fold
 from cds_service.clinical.words import Heard
 from cds_service.intake.shape import Json, coded, elements
 from cds_service.knowledge.reading import Reading
+from cds_service.remembered import Remembered
 
 # Roles that tell a neighbouring thing: words may still be read beside such a code.
 _BROADER = frozenset({"broader", "related", "differential", "category", "approximate", "generic"})
@@ -21,6 +23,8 @@ ANSWERS = {
     "answer_negative": "no", "answer_normal": "normal", "answer_abnormal": "abnormal", "answer_unknown": "unsure",
 }  # fmt: skip
 STRENGTH_EXAM = "strength_exam"
+_MOST_NAMES = 2000
+_LONGEST_NAME = 600  # characters with its codes; LOINC, SNOMED CT and an own code, each with its words, have 400
 WORDS_OF_TWITCHING = Match(TWITCHING_WORDS, "words", "text", "")
 
 
@@ -46,6 +50,11 @@ class Concept:
     def length(self) -> int:
         """Characters of its wordings."""
         return sum(map(len, self.wordings))
+
+    @property
+    def may_be_shared(self) -> bool:
+        """Whether it may be remembered from chart to chart as a name: it carries a code and is as short as one."""
+        return bool(self.code) and self.length + sum(map(len, chain(*self.codings))) < _LONGEST_NAME
 
     @cached_property
     def is_coded(self) -> bool:
@@ -77,6 +86,11 @@ class Concept:
     def names_a_sign(self) -> bool:
         """Whether a yes to this name is a sign or a symptom: then a negation answers it."""
         return self.reading.names_a_sign(self.title)
+
+    @cached_property
+    def denied(self) -> tuple[str, ...]:
+        """Its wordings when the value says no."""
+        return tuple(map(self.reading.denied, self.wordings))
 
     @cached_property
     def may_open_the_gate(self) -> bool:
@@ -124,16 +138,30 @@ def is_coded(codes: tuple[Match, ...]) -> bool:
     )
 
 
+@lru_cache(maxsize=2)
+def _shared_names(reading: Reading) -> Remembered[Any, Concept]:
+    """Names of tests, studies and medicines by one content, which recur in every chart of a hospital."""
+    return Remembered(_MOST_NAMES)
+
+
 class Concepts:
-    """Reads the concepts of one chart, and remembers them for as long as that takes."""
+    """Reads the concepts of one chart, and remembers them for as long as that takes.
+
+    Names of tests, studies and medicines are remembered from chart to chart, up to a number: only short ones that carry
+    a code, and never the words of a problem, a reason, a note or a value, as those may speak of a person.
+    """
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._known: dict[Any, Concept] = {}
+        self._names = _shared_names(reading)
         self.none = Concept((), (), (), reading)
 
-    def of(self, parent: Json, key: str) -> Concept:
-        """The concept under that key; an empty one when there is none. Raises UnreadableError."""
+    def of(self, parent: Json, key: str, is_name: bool = False) -> Concept:
+        """The concept under that key; an empty one when there is none. Raises UnreadableError.
+
+        ``is_name``: whether it is what a test, a study or a medicine is called.
+        """
         raw = parent.get(key)
         if raw is None:
             return self.none
@@ -143,7 +171,12 @@ class Concepts:
         except (AttributeError, TypeError):
             return self._read(parent, key)  # which says what is wrong with it
         if known is None:
-            known = self._known[written] = self._read(parent, key)
+            known = self._names.get(written) if is_name else None
+            if known is None:
+                known = self._read(parent, key)
+                if is_name and known.may_be_shared:
+                    self._names.keep(written, known)
+            self._known[written] = known
         return known
 
     def each(self, parent: Json, key: str) -> Iterator[Concept]:

@@ -50,15 +50,15 @@ def read_medicine(raw: Json, about: About) -> Iterator[Entry]:
 
 def _medication(raw: Json, about: About) -> Concept:
     if "medicationCodeableConcept" in raw:
-        return about.concepts.of(raw, "medicationCodeableConcept")
+        return about.concepts.of(raw, "medicationCodeableConcept", is_name=True)
     target = element(raw, "medicationReference")
     wanted = text(target, "reference")
     for contained in elements(raw, "contained"):
         if wanted == f"#{text(contained, 'id')}":
-            return about.concepts.of(contained, "code")
+            return about.concepts.of(contained, "code", is_name=True)
     outside = about.medications.get(id_of(wanted))
     if outside is not None:
-        return about.concepts.of(outside, "code")
+        return about.concepts.of(outside, "code", is_name=True)
     display = text(target, "display")
     if wanted and not display:
         raise UnreadableError("medicationReference", "the medicine itself was not sent")

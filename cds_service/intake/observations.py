@@ -46,7 +46,7 @@ def read_observation(raw: Json, about: About) -> Iterator[Entry]:
         return
     yield from read_result(raw, raw, about, about.concepts.none)
     for component in elements(raw, "component"):
-        yield from read_result(component, raw, about, about.concepts.of(raw, "code"))
+        yield from read_result(component, raw, about, about.concepts.of(raw, "code", is_name=True))
 
 
 def read_result(part: Json, raw: Json, about: About, parent: Concept) -> Iterator[Result]:
@@ -54,7 +54,7 @@ def read_result(part: Json, raw: Json, about: About, parent: Concept) -> Iterato
 
     ``part``: the Observation itself (``raw``), or a component of it. ``parent``: what a component is one of.
     """
-    named, valued = about.concepts.of(part, "code"), about.concepts.of(part, "valueCodeableConcept")
+    named, valued = about.concepts.of(part, "code", is_name=True), about.concepts.of(part, "valueCodeableConcept")
     about.attention.spend(named.length + valued.length + parent.length - SHORT_NAME)  # of each part, each time
     if named.is_silent and not parent.says_strength and _is_only_a_number(part):
         return  # as most of a chart: nothing below would be made of it
@@ -138,7 +138,7 @@ def _texts(named: Concept, value: _Value) -> tuple[str, ...]:
         answers = ("positive", "severe") if fold(value.text).strip() == "severe" else ("positive",)
         return heard(wordings) + tuple(f"{wording} {answer}" for wording in wordings for answer in answers)
     if says == "no":
-        return tuple(named.reading.denied(wording) for wording in wordings)
+        return named.denied
     if not value.text or value.concept.matches or says == "unsure":
         return ()
     # One statement: "Plantars: extensor", or "Motor examination: normal power"; none: "Muscle wasting: normal".

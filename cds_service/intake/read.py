@@ -176,7 +176,7 @@ class Reader:
         of = self.about.concepts.of
         parts = [raw, *elements(raw, "component")] if "component" in raw else (raw,)
         for part in parts:
-            if of(part, "code").may_open_the_gate or of(part, "valueCodeableConcept").may_open_the_gate:
+            if of(part, "code", is_name=True).may_open_the_gate or of(part, "valueCodeableConcept").may_open_the_gate:
                 return True
             said = part.get("valueString")
             if said and self.about.reading.gate.may_speak_of_twitching(fold(text(part, "valueString"))):

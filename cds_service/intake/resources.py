@@ -94,7 +94,7 @@ def read_report(raw: Json, about: About) -> Iterator[Entry]:
     state = text(raw, "status")
     if state in ("entered-in-error", "cancelled"):
         return
-    named = about.concepts.of(raw, "code")
+    named = about.concepts.of(raw, "code", is_name=True)
     codes = named.with_studies
     if not codes:
         return
@@ -119,7 +119,7 @@ def read_order(raw: Json, about: About) -> Iterator[Entry]:
         return
     if text(raw, "intent") in ("proposal", "option"):
         return  # thought of, not prescribed
-    named = about.concepts.of(raw, "code")
+    named = about.concepts.of(raw, "code", is_name=True)
     codes = named.with_words(about.reading.orders_in)
     if not codes and not named.title:
         return
@@ -135,7 +135,7 @@ def read_order(raw: Json, about: About) -> Iterator[Entry]:
 def read_procedure(raw: Json, about: About) -> Iterator[Entry]:
     if text(raw, "status") not in ("completed", "in-progress"):
         return
-    named = about.concepts.of(raw, "code")
+    named = about.concepts.of(raw, "code", is_name=True)
     codes = named.with_studies
     outcome = about.concepts.of(raw, "outcome").title
     yield Procedure(

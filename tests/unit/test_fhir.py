@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cds_service import fhir
+from cds_service.remembered import Remembered
 
 WEIGHT = {
     "resourceType": "Observation", "id": "w", "status": "final", "code": {"text": "Body weight"},
@@ -14,9 +15,9 @@ WEIGHT = {
 }  # fmt: skip
 
 
-def known(monkeypatch: pytest.MonkeyPatch, most: int = 100) -> fhir.Remembered:
+def known(monkeypatch: pytest.MonkeyPatch, most: int = 100) -> Remembered[bytes, bool]:
     """An empty memory in place of the one of this process."""
-    memory = fhir.Remembered(most)
+    memory: Remembered[bytes, bool] = Remembered(most)
     monkeypatch.setattr(fhir, "_valid", memory)
     return memory
 
