@@ -402,10 +402,12 @@ class PhraseBook:
         kind = self._kind_of(tuple(answer) if self._kind_of_clause(given, name) == "spared" else given, name)
         if kind == "well" and any(stem in word for word in named for (stem,) in self.blocking.answer_kinds["well_of"]):
             return kinds
-        return kinds or self._open(given) or _CANCELS[kind]
+        return kinds or self._open(given) or set(_CANCELS[kind])  # a set of its own: the caller adds to it
 
 
-_CANCELS: Mapping[str, set[str]] = {"denied": {"denial"}, "well": {"normal"}, "open": {"doubt"}, "": set()}
+_CANCELS: Mapping[str, frozenset[str]] = {
+    "denied": frozenset({"denial"}), "well": frozenset({"normal"}), "open": frozenset({"doubt"}), "": frozenset(),
+}  # fmt: skip
 
 
 # "Clonus: present" is one statement. What denies stays an answer, which may be of a whole list.

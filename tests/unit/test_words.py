@@ -708,3 +708,21 @@ def test_searching_only_where_a_listed_word_can_begin_finds_what_searching_every
         assert reading.orders_in(text) == everywhere.orders_in(text), text
         found += bool(reading.sites(text)) + bool(reading.studies_in(text)) + bool(reading.orders_in(text))
     assert found > len(words)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "Progressive weakness (left arm): no",
+        "Progressive weakness (mild)?",
+        "Mother has ataxia (severe).",
+        "No pain - progressive weakness (left)",
+        "Ataxia: (none)",
+    ],
+)
+def test_what_one_record_says_changes_nothing_of_what_is_heard_in_the_next(before: str, knowledge: Any) -> None:
+    listen = knowledge.phrase_book.listen
+    listen(before)
+    assert {h.finding: h.says for h in listen("Progressive weakness")}["weak_progressive"] is True
+    assert {h.finding: h.says for h in listen("Ataxia: none")}["balance_coord"] is False
+    assert {h.finding: h.says for h in listen("Ataxia: not examined")}["balance_coord"] is None
