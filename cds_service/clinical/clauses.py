@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from cds_service.clinical.lexicon import Lexicon, Words
 from cds_service.clinical.sides import sides_in
 from cds_service.clinical.tokens import DOUBTS_NEXT
 
 _SENTENCE_ENDS = frozenset(".;:!\n\r\v\f")
 _ASIDES = frozenset("()-")  # brackets and dashes: what stands beyond one is a statement of its own
+_CLAUSE_ENDS = _SENTENCE_ENDS | _ASIDES | {","}
 MARKS = _ASIDES | frozenset(",?") | {DOUBTS_NEXT}  # inside a sentence
 REACH = 6  # words before a phrase in which a denial still speaks of it
 _GAP = 3  # other words allowed inside a phrase of three or more words
@@ -75,14 +77,14 @@ _SIGN_NOUNS = frozenset(
 )
 
 
-def clauses_of(words: tuple[str, ...]) -> list[tuple[str, ...]]:
-    clauses: list[tuple[str, ...]] = [()]
+def clauses_of(words: Words) -> list[Words]:
+    clauses: list[list[str]] = [[]]
     for word in words:
         if word == "," or word in _SENTENCE_ENDS or word in EXCEPTION:
-            clauses.append(())
+            clauses.append([])
         else:
-            clauses[-1] += (word,)
-    return [clause for clause in clauses if clause]
+            clauses[-1].append(word)
+    return [tuple(clause) for clause in clauses if clause]
 
 
 def after_being(words: list[str]) -> tuple[str, ...]:
@@ -91,7 +93,7 @@ def after_being(words: list[str]) -> tuple[str, ...]:
     return said[next((i for i, word in enumerate(said) if word not in _BEING), len(said)) :]
 
 
-def said_behind(kind: str, then: list[str], apart: bool) -> set[str]:
+def said_behind(kind: str, then: Sequence[str], apart: bool) -> set[str]:
     """What a cancelling word behind a phrase makes of it, by the words that follow: they may be what it belongs to."""
     if all(word in _HOW or word.endswith("ly") for word in then):
         return {kind}
@@ -158,12 +160,7 @@ def _beyond(rest: list[str]) -> tuple[list[str], list[str], list[str] | None]:
 
 
 def first_clause(words: tuple[str, ...]) -> tuple[str, ...]:
-    parting = _SENTENCE_ENDS | _ASIDES | {","}
-    return words[: next((i for i, word in enumerate(words) if word in parting), len(words))]
-
-
-def begins(words: tuple[str, ...], with_these: tuple[str, ...]) -> bool:
-    return words[: len(with_these)] == with_these
+    return words[: next((i for i, word in enumerate(words) if word in _CLAUSE_ENDS), len(words))]
 
 
 def sentences_of(words: tuple[str, ...]) -> Iterable[tuple[list[str], list[str], list[str]]]:
@@ -284,6 +281,8 @@ def is_open(sentence: list[str], start: int) -> bool:
 
 def group_around(sentence: list[str], start: int, end: int) -> tuple[int, int]:
     """Where the words between two commas begin and end that hold a phrase."""
+    if "," not in sentence:  # as in most
+        return 0, len(sentence)
     group_end = next((i for i in range(end, len(sentence)) if sentence[i] == ","), len(sentence))
     return max((i + 1 for i in range(start) if sentence[i] == ","), default=0), group_end
 
@@ -323,9 +322,6 @@ def listed_to_the_end(sentence: list[str], start: int, end: int) -> bool:
     )
 
 
-def contains(sentence: list[str], block: tuple[str, ...]) -> bool:
-    """Whether a sentence has these words side by side, whatever marks stand between them. Asked once per finding."""
-    if block[0] not in sentence:
-        return False
-    words, width = [word for word in sentence if word not in MARKS], len(block)
-    return any(tuple(words[i : i + width]) == block for i in range(len(words) - width + 1))
+def contains(sentence: Sequence[str], listed: Lexicon) -> bool:
+    """Whether a sentence has listed words side by side, whatever marks stand between them."""
+    return listed.may_be_in(sentence) and listed.is_in([word for word in sentence if word not in MARKS])

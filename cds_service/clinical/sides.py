@@ -34,6 +34,8 @@ def each_side(side: str, sign: str, rest: str, how: frozenset[str]) -> str:
 
 
 def sides_in(sentence: list[str]) -> frozenset[str]:
+    if OTHER_NAMES.keys().isdisjoint(sentence):  # as most sentences
+        return frozenset()
     return frozenset(OTHER_NAMES[word] for word in sentence if word in OTHER_NAMES)
 
 

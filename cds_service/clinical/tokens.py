@@ -14,6 +14,8 @@ _ASKED = re.compile(r"(?<![^\s(,;:.\-])\?+(?=[ \t]*[a-z0-9])")
 _DASH = re.compile(
     r"--+>?|->|=>|\||</?(?:br|p|div|li|tr|td)\s*/?>|(?<=[a-z0-9)])-(?=[ \t]+(?!and\b|or\b|to\b)[a-z0-9(])"
 )
+# Nothing here has more than one reading, and no word is joined to another.
+_SIMPLE = re.compile(r"[a-z0-9\s.,;:!()%]*")
 _JOINED = re.compile(r"[/+]+")
 _WHOLE_WORD = re.compile(r"[a-z][a-z0-9'\-]+")  # r/o, s/p, w/o and 4/5 have shorter or other parts
 _PLAIN_WORD = re.compile(r"[a-z][a-z']+")
@@ -54,7 +56,10 @@ def tokens(text: str) -> tuple[str, ...]:
     """
     if "(" in text and _MARK.search(text):
         text = "".join(_marks_as_words(clause) for clause in _CLAUSE.split(text))
-    plain = _DASH.sub(" - ", fold(text))
+    plain = fold(text)
+    if _SIMPLE.fullmatch(plain):
+        return tuple(_TOKEN.findall(plain))
+    plain = _DASH.sub(" - ", plain)
     if "?" in plain:
         plain = _ASKED.sub(DOUBTS_NEXT, plain)
     return tuple(part for found in _TOKEN.findall(plain) for part in _parts(found))

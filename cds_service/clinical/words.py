@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from cds_service.clinical.answer_kinds import AnswerKinds
 from cds_service.clinical.clauses import (
     EXCEPTION,
     JOINS,
@@ -14,7 +15,6 @@ from cds_service.clinical.clauses import (
     PLACING,
     REACH,
     after_being,
-    begins,
     clause_around,
     clauses_of,
     contains,
@@ -30,7 +30,8 @@ from cds_service.clinical.clauses import (
     sentences_of,
     takes_for_granted,
 )
-from cds_service.clinical.sides import OTHER_NAMES, each_side, side_told, sides_in, with_marks_in_words
+from cds_service.clinical.lexicon import Lexicon, Words
+from cds_service.clinical.sides import each_side, side_told, sides_in, with_marks_in_words
 from cds_service.clinical.tokens import DOUBTS_NEXT, tokens
 
 # "Examination: not normal" does not say "examination normal".
@@ -56,7 +57,7 @@ class Heard(NamedTuple):
     phrase: str  # as quoted to a reader: words that a text denies are quoted as denied
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Phrase:
     """Words that mean a finding is present, or – with ``says`` False – that it is absent."""
 
@@ -84,24 +85,23 @@ class Blocking:
     places: frozenset[str] = frozenset()  # words for parts of the body
 
 
-@dataclass
 class PhraseBook:
     """All phrases of the content, found in one pass over a text."""
 
-    phrases: Iterable[Phrase]
-    blocking: Blocking
-    _by_first: dict[str, list[Phrase]] = field(default_factory=dict)
-    _before: dict[str, list[tuple[tuple[str, ...], str]]] = field(default_factory=dict)
-    _after: dict[str, list[tuple[tuple[str, ...], str]]] = field(default_factory=dict)
-    _lifts: dict[str, frozenset[str]] = field(default_factory=dict)  # by finding
-
-    def __post_init__(self) -> None:
-        for phrase in sorted(self.phrases, key=lambda p: (-len(p.words), p.words)):
+    def __init__(self, phrases: Iterable[Phrase], blocking: Blocking) -> None:
+        self.phrases, self.blocking = phrases, blocking
+        self._by_first: dict[str, list[Phrase]] = {}
+        self._unless: dict[str, Lexicon] = {}  # by finding
+        self._lifts: dict[str, frozenset[str]] = {}  # by finding
+        for phrase in sorted(phrases, key=lambda p: (-len(p.words), p.words)):
             self._by_first.setdefault(phrase.words[0], []).append(phrase)
             self._lifts[phrase.finding] = phrase.lifts
-        for table, index in ((self.blocking.before, self._before), (self.blocking.after, self._after)):
-            for words, kind in table.items():
-                index.setdefault(words[0], []).append((words, kind))
+            if phrase.unless and phrase.finding not in self._unless:  # the same for all phrases of a finding
+                self._unless[phrase.finding] = Lexicon(dict.fromkeys(phrase.unless, ""))
+        self._before, self._after = Lexicon(blocking.before), Lexicon(blocking.after)
+        self._answers, self._beginnings = Lexicon(blocking.answers), Lexicon(blocking.beginnings)
+        self._headings = Lexicon(blocking.headings)
+        self._kinds = AnswerKinds(blocking.answer_kinds)
 
     def listen(self, text: str) -> tuple[Heard, ...]:
         """What a text says about each finding; the longest phrase of a finding decides."""
@@ -111,18 +111,19 @@ class PhraseBook:
         heard: dict[str, Heard] = {}
         denied_on: dict[str, frozenset[str]] = {}
         for sentence, answer, heading in sentences_of(said):
-            under, sides = self._heading(heading), sides_in(sentence)
+            under, sides, words = self._heading(heading), sides_in(sentence), set(sentence)
             # What need not be looked for in this sentence: what was heard, unless it was denied of another side.
             settled = {name for name, one in heard.items() if one.says is not False or not sides - denied_on[name]}
             for start, word in enumerate(sentence):
                 for phrase in self._by_first.get(word, ()):
-                    if phrase.finding in settled:
+                    if phrase.words[-1] not in words or phrase.finding in settled:  # as most: quick to see
                         continue
                     end = end_of(phrase.words, sentence, start)
                     if end is None:
                         continue
                     settled.add(phrase.finding)
-                    if any(contains(sentence, block) for block in phrase.unless):
+                    unless = self._unless.get(phrase.finding)
+                    if unless and contains(sentence, unless):
                         continue
                     says = self._verdict(phrase, sentence, start, end, answer, under)
                     if phrase.finding in heard and not says:
@@ -147,40 +148,34 @@ class PhraseBook:
 
     def only_places(self, answer: str) -> bool:
         """Whether an answer says no more than yes, where and how much: "yes, R", "right only"."""
-        said = tuple(word for word in tokens(with_marks_in_words(answer)) if word not in ",.;:")
-        kinds = self.blocking.answer_kinds
-        return bool(kinds and said) and _only(said, kinds["placing"] | kinds["beside_placing"])
+        said = tokens(with_marks_in_words(answer))
+        return self._kinds.only_places(tuple(word for word in said if word not in ",.;:"))
 
     def cancelled_by(self, answer: str, heard: Iterable[Heard]) -> set[tuple[str, bool]]:
         """What a question says by itself, of which its answer affirms nothing: it is normal, or was not examined."""
-        said, told = tokens(answer), self.listen(answer)
+        said, in_words = tokens(answer), tokens(with_marks_in_words(answer))
         kinds = self._kinds_of_answer(first_clause(said))
         kinds |= {"doubt"} if said[-1:] == ("?",) else set()
         if EXCEPTION.isdisjoint(said):
-            kinds |= {kind for words, kind in self.blocking.beginnings.items() if begins(said, words)}
-        taken_back = {other.finding for other in told if other.says is not True}
-        return {
-            (one.finding, one.says)
-            for one in heard
-            if one.says is not None
-            and (
-                (kinds | _CANCELS[self.kind_of_answer(answer, one.phrase)] & {"doubt"}) - self._lifts[one.finding]
-                or (one.says and one.finding in taken_back)
-            )
-        }
+            kinds |= {kind for _, kind in self._beginnings.at(said)}
+        taken_back = {other.finding for other in self.listen(answer) if other.says is not True}
+        cancelled = set()
+        for finding, says, phrase in heard:
+            if says is None:
+                continue
+            left_open = {"doubt"} if self._kinds.of(in_words, phrase) == "open" else set()
+            if (kinds | left_open) - self._lifts[finding] or (says and finding in taken_back):
+                cancelled.add((finding, says))
+        return cancelled
 
-    def _kinds_of_answer(self, clause: tuple[str, ...]) -> set[str]:
-        before, after = self.blocking.before, self.blocking.after
-        kinds = {before[clause]} if clause in before else set()
-        return kinds | self._open(clause) | {kind for words, kind in after.items() if begins(clause, words)}
+    def _kinds_of_answer(self, clause: Words) -> set[str]:
+        kinds = {kind for words, kind in self._before.at(clause) if words == clause}
+        return kinds | self._open(clause) | {kind for _, kind in self._after.at(clause)}
 
-    def _open(self, clause: tuple[str, ...]) -> set[str]:
+    def _open(self, clause: Words) -> set[str]:
         """Normal, or doubt where nothing was examined. In a sentence one word may have another sense: unknown cause."""
-        answers = self.blocking.answers
-        begun = {
-            "doubt" for words, kind in answers.items() if len(words) > 1 and kind == "doubt" and begins(clause, words)
-        }
-        return begun | ({answers[clause]} if clause in answers else set())
+        begun = self._answers.at(clause)
+        return {kind for words, kind in begun if words == clause or (len(words) > 1 and kind == "doubt")}
 
     def affirmed_by_normal(self, finding: str) -> bool:
         return "normal" in self._lifts.get(finding, frozenset())
@@ -191,67 +186,21 @@ class PhraseBook:
         Denied: a negation that says nothing else. Open: with more behind it, or not examined. Affirmed ("") is the
         rest: places, degrees, times and free words. ``named``: what is asked, as far as it matters.
         """
-        return self._kind_of(tokens(with_marks_in_words(answer)), named)
-
-    def _kind_of(self, said: tuple[str, ...], named: str = "") -> str:
-        clauses = [self._kind_of_clause(clause, named) for clause in clauses_of(said)]
-        if any(kind == "placed" for kind in clauses):
-            return ""
-        if "one side" in clauses:
-            return "denied" if set(clauses) == {"one side"} and len(clauses) > 1 else "open"
-        kind = next((kind for kind in ("open", "") if kind in clauses), clauses[0] if clauses else "")
-        return "open" if kind == "spared" else kind
-
-    def _kind_of_clause(self, clause: tuple[str, ...], named: str = "") -> str:
-        kinds = self.blocking.answer_kinds
-        if not kinds:
-            return ""
-        while _consumed(clause, kinds["teller"]):
-            clause = clause[1:]
-        if len(clause) > 1 and clause[0] in OTHER_NAMES:
-            inner = self._kind_of_clause(clause[1:], named)
-            return {"denied": "one side", "well": "one side", "open": "open"}.get(inner, "placed")
-        unable = _consumed(clause, kinds["cannot"])
-        if unable:
-            after = [word for word in clause[unable:] if word != "be" and not word.endswith("ly")]
-            return "open" if _consumed(tuple(after), kinds["examining"]) else "placed"
-        if _consumed(clause, kinds["not_examined"]):
-            return "open"
-        negated = _consumed(clause, kinds["negation"])
-        if negated:
-            if any(_consumed(clause[at:], kinds["affirming"]) for at in range(1, 4)):
-                return "placed"
-            return "denied" if _only(clause[negated:], kinds["nothing_else"]) else "open"
-        if any((word,) in kinds["well"] for word in clause) or _consumed(clause, kinds["well"]):
-            if _only(clause, kinds["well"] | kinds["beside_well"]):
-                return "well"
-            return "spared" if self._spares(clause, named) else ""
-        if self._spares(clause, named):
-            return "spared"
-        looked = any((word,) in kinds["examining"] for word in clause)
-        return "placed" if not looked and any((word,) in kinds["placing"] for word in clause) else ""
-
-    def _spares(self, clause: tuple[str, ...], named: str) -> bool:
-        """Whether a clause tells of wellness in other words, "sleeps flat without difficulty", and of no sign."""
-        kinds, words = self.blocking.answer_kinds, list(clause)
-        if any(contains(words, graded) for graded in kinds["graded"]):
-            return False
-        if any(contains(words, tuple(spared)) for stem, *spared in kinds["spared_of"] if stem in named):
-            return True
-        if any(stem in named for (stem,) in kinds["well_of"]):
-            return False
-        return any(contains(words, spared) for spared in kinds["spared"])
+        return self._kinds.of(tokens(with_marks_in_words(answer)), named)
 
     def affirmed_part(self, answer: str) -> str:
         """What an answer affirms beside what it denies: of "none (normal) on the left, mild on the right" the right."""
-        parts = [(clause, self._kind_of_clause(clause)) for clause in clauses_of(tokens(answer))]
+        clauses = clauses_of(tokens(answer))
+        if len(clauses) < 2:
+            return answer
+        parts = [(clause, self._kinds.of_clause(clause)) for clause in clauses]
         placed = [" ".join(clause) for clause, kind in parts if kind == "placed"]
         rest = ("denied", "open", "spared")
         beside = any(kind in rest or self._begins_normal(clause) for clause, kind in parts if kind != "placed")
         return ", ".join(placed) if placed and beside else answer
 
-    def _begins_normal(self, clause: tuple[str, ...]) -> bool:
-        return any(kind == "normal" and begins(clause, words) for words, kind in self.blocking.beginnings.items())
+    def _begins_normal(self, clause: Words) -> bool:
+        return any(kind == "normal" for _, kind in self._beginnings.at(clause))
 
     def affirms(self, text: str, words: str) -> bool:
         """Whether a text says words that are no phrase of the book, without denying or doubting them."""
@@ -274,9 +223,15 @@ class PhraseBook:
         ]
 
     def _heading(self, heading: list[str]) -> set[str]:
-        said = tuple(word for word in heading if word not in ",?")
-        table = self.blocking.headings
-        return {kind for words, kind in table.items() if begins(said, words) or said[-len(words) :] == words}
+        if not self._headings.may_be_in(heading):  # most sentences stand under none
+            return set()
+        said = [word for word in heading if word not in ",?"]
+        return {
+            kind
+            for start in range(len(said))
+            for words, kind in self._headings.at(said, start)
+            if start == 0 or start + len(words) == len(said)
+        }
 
     def _verdict(
         self, phrase: Phrase, sentence: list[str], start: int, end: int, answer: list[str], under: set[str]
@@ -306,6 +261,8 @@ class PhraseBook:
 
     def _cancelled_before(self, sentence: list[str], start: int, end: int) -> set[str]:
         """What the words before a phrase make of it. A denial that leaves it open is a doubt as well."""
+        if not self._before.may_be_in(sentence[:start]):
+            return set()
         before, far = reachable(sentence, start, end)
         listed = len(before) - sum(
             word not in MARKS for word in sentence[group_around(sentence, start, end)[0] : start]
@@ -313,10 +270,10 @@ class PhraseBook:
         kinds: set[str] = set()
         plainly: list[bool] = []  # of each denial
         nearest = 0  # how many words back a denial lies
-        for position, word in enumerate(before):
-            for words, kind in self._before.get(word, ()):
+        for position in range(len(before)):
+            for words, kind in self._before.at(before, position):
                 after = position + len(words)
-                if tuple(before[position:after]) != words or (kind != "denial" and position < far):
+                if kind != "denial" and position < far:
                     continue
                 between = before[max(after, listed) :]  # in the phrase's own item of a list
                 if kind != "denial":
@@ -333,21 +290,24 @@ class PhraseBook:
 
     def _cancelled_after(self, rest: list[str]) -> set[str]:
         """What the words behind a phrase make of it: "weakness absent", not "weakness, absent reflexes"."""
-        group = list(after_being([word for word in rest[: group_around(rest, 0, 1)[1]] if word not in MARKS]))
+        if not self._after.may_be_in(rest):
+            return set()
+        group = after_being([word for word in rest[: group_around(rest, 0, 1)[1]] if word not in MARKS])
         apart = rest[:1] == [","]
         kinds = set()
-        for words, kind in self._after.get(group[0], ()) if group else ():
-            if tuple(group[: len(words)]) == words:
-                kinds |= said_behind(kind, group[len(words) :], apart)
-        if not apart and group[:1] and group[0] in JOINS and PLACING.isdisjoint(group):
+        for words, kind in self._after.at(group):
+            kinds |= said_behind(kind, group[len(words) :], apart)
+        if not apart and group and group[0] in JOINS and PLACING.isdisjoint(group):
             # "Weakness or wasting absent"
-            ends = (tuple(group[-length:]) for length in range(1, min(3, len(group) - 2) + 1))
+            ends = (group[-length:] for length in range(1, min(3, len(group) - 2) + 1))
             kinds |= {self.blocking.after[words] for words in ends if words in self.blocking.after}
         return kinds
 
     def _after_an_answer(self, sentence: list[str], start: int, end: int) -> tuple[list[str], int, int]:
         """A clause without the answer to the one before it: of "cramps: no, weakness: yes" the second."""
-        comma = sentence.index(",") if "," in sentence[:start] else 0
+        if "," not in sentence[:start]:
+            return sentence, start, end
+        comma = sentence.index(",")
         given = tuple(sentence[:comma])
         if given in self.blocking.before or given in self.blocking.after or given in self.blocking.answers:
             return sentence[comma + 1 :], start - comma - 1, end - comma - 1
@@ -363,9 +323,9 @@ class PhraseBook:
         if any(tuple(last[-size:]) in self.blocking.before for size in (1, 2, 3) if size <= len(last)):
             return True
         denies = any(
-            kind == "denial" and tuple(last[position : position + len(words)]) == words
-            for position, word in enumerate(last[-REACH:], max(0, len(last) - REACH))
-            for words, kind in self._before.get(word, ())
+            kind == "denial"
+            for position in range(max(0, len(last) - REACH), len(last))
+            for _, kind in self._before.at(last, position)
         )
         group_start, group_end = group_around(clause, start, end)
         named = clause[start:end]
@@ -390,19 +350,20 @@ class PhraseBook:
     def _is_answer(self, aside: list[str]) -> bool:
         """Whether what stands behind a dash or in brackets answers: "(not examined)", but not "(absent jerks)"."""
         given = first_clause(tuple(aside))
-        return bool(given) and (self._kind_of(given) != "open" or bool(self._open(given)))
+        return bool(given) and (self._kinds.of(given) != "open" or bool(self._open(given)))
 
     def _answered(self, answer: list[str], named: list[str]) -> set[str]:
         """What the answer after a colon cancels: "dysphagia: none" names it only to deny it."""
-        given = first_clause(tuple(answer))
-        tables = (self.blocking.before, self.blocking.after)
-        kinds = {kind for table in tables for words, kind in table.items() if words == given}
-        name = " ".join(named)
+        given, name = first_clause(tuple(answer)), " ".join(named)
+        if not given:
+            return set()
+        kinds = {table[given] for table in (self.blocking.before, self.blocking.after) if given in table}
         # What follows may take wellness back: "normal in the morning, slurred at night".
-        kind = self._kind_of(tuple(answer) if self._kind_of_clause(given, name) == "spared" else given, name)
-        if kind == "well" and any(stem in word for word in named for (stem,) in self.blocking.answer_kinds["well_of"]):
+        spared = self._kinds.of_clause(given, name) == "spared"
+        kind = self._kinds.of(tuple(answer) if spared else given, name)
+        if kinds or (kind == "well" and self._kinds.well_says_nothing_of(name)):
             return kinds
-        return kinds or self._open(given) or set(_CANCELS[kind])  # a set of its own: the caller adds to it
+        return self._open(given) or set(_CANCELS[kind])  # a set of its own: the caller adds to it
 
 
 _CANCELS: Mapping[str, frozenset[str]] = {
@@ -414,17 +375,3 @@ _CANCELS: Mapping[str, frozenset[str]] = {
 _AS_ANSWER = re.compile(
     r":\s+(?=(?:present|positive|inducible|sustained|extensor|flexor|upgoing|downgoing)(?![a-z]))", re.IGNORECASE
 )
-
-
-def _consumed(words: tuple[str, ...], listed: frozenset[tuple[str, ...]]) -> int:
-    """How many words at the beginning are listed as one, the most that are."""
-    return next((length for length in (3, 2, 1) if len(words) >= length and words[:length] in listed), 0)
-
-
-def _only(words: tuple[str, ...], listed: frozenset[tuple[str, ...]]) -> bool:
-    while words:
-        length = _consumed(words, listed)
-        if not length:
-            return False
-        words = words[length:]
-    return True
