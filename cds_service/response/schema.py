@@ -11,6 +11,17 @@ from cds_service.response.fill import LIMIT
 _TEXT = validate.Length(min=1)
 
 
+def _without_gaps(value: Any, path: str = "resource") -> None:
+    if value is None or value in ("", {}, []):
+        raise ValidationError(f"{path} is empty")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _without_gaps(inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        for position, inner in enumerate(value):
+            _without_gaps(inner, f"{path}[{position}]")
+
+
 class _Strict(Schema):
     class Meta:
         unknown = RAISE
@@ -30,19 +41,19 @@ class _Coding(_Strict):
 class _Action(_Strict):
     type = fields.String(required=True, validate=validate.Equal("create"))
     description = fields.String(required=True, validate=_TEXT)
-    resource = fields.Dict(required=True)
+    resource = fields.Dict(required=True, validate=_without_gaps)
 
 
 class _Suggestion(_Strict):
     label = fields.String(required=True, validate=_TEXT)
     uuid = fields.UUID(required=True)
     isRecommended = fields.Boolean(validate=validate.Equal(True))
-    actions = fields.List(fields.Nested(_Action), required=True, validate=validate.Length(min=1))
+    actions = fields.Nested(_Action, many=True, required=True, validate=validate.Length(min=1))
 
 
 class _Link(_Strict):
     label = fields.String(required=True, validate=_TEXT)
-    url = fields.Url(required=True)
+    url = fields.Url(required=True, require_tld=False)  # a form of the site may have a short name
     type = fields.String(required=True, validate=validate.Equal("absolute"))
 
 
@@ -54,10 +65,10 @@ class Card(_Strict):
     indicator = fields.String(required=True, validate=validate.OneOf(("info", "warning", "critical")))
     detail = fields.String(required=True, validate=_TEXT)
     source = fields.Nested(_Source, required=True)
-    suggestions = fields.List(fields.Nested(_Suggestion), validate=validate.Length(min=1, max=3))
+    suggestions = fields.Nested(_Suggestion, many=True, validate=validate.Length(min=1, max=3))
     selectionBehavior = fields.String(validate=validate.OneOf(("any", "at-most-one")))
-    overrideReasons = fields.List(fields.Nested(_Coding), required=True, validate=validate.Length(min=1))
-    links = fields.List(fields.Nested(_Link), validate=validate.Length(min=1))
+    overrideReasons = fields.Nested(_Coding, many=True, required=True, validate=validate.Length(min=1))
+    links = fields.Nested(_Link, many=True, validate=validate.Length(min=1))
 
     @validates_schema
     def _suggestions_come_with_a_behaviour(self, values: dict[str, Any], **_: Any) -> None:
@@ -75,15 +86,3 @@ def check_cards(cards: list[dict[str, Any]]) -> None:
     errors = _CARDS.validate(cards)
     if errors:
         raise ValidationError(errors)
-    _no_empty(cards, "cards")
-
-
-def _no_empty(value: Any, path: str) -> None:
-    if value is None or value == "" or value == {} or (value == [] and path != "cards"):
-        raise ValidationError(f"{path} is empty")
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            _no_empty(inner, f"{path}.{key}")
-    elif isinstance(value, list):
-        for position, inner in enumerate(value):
-            _no_empty(inner, f"{path}[{position}]")

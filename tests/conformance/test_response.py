@@ -485,3 +485,18 @@ def test_a_spoilt_card_never_leaves_the_house(case: tuple[Check, Path, Any, Any]
         answer = changed(answer, where, what)
     with pytest.raises(ValidationError):
         check_cards(changed(answer, case[1], case[2])["cards"])
+
+
+def _places(value: Any, path: Path = ()) -> Iterator[Path]:
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*path, key)
+        if isinstance(inner, dict | list):
+            yield from _places(inner, (*path, key))
+
+
+@pytest.mark.parametrize("empty", [None, "", {}, []], ids=repr)
+def test_no_place_of_a_card_that_leaves_is_empty(empty: Any) -> None:
+    answer = answers()["requests/hand-weakness"]
+    for path in list(_places(answer["cards"], ("cards",))):
+        with pytest.raises(ValidationError):
+            check_cards(changed(answer, path, empty)["cards"])

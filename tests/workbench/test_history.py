@@ -246,6 +246,7 @@ def test_what_is_no_answer_is_refused_by_its_path(client: FlaskClient, answers: 
 WHERE = [
     ({"CDS_PUBLIC_URL": "http://127.0.0.1:8000"}, "http://127.0.0.1:8000/workbench/history"),
     ({"CDS_HISTORY_URL": "https://forms.example.org/twitching"}, "https://forms.example.org/twitching"),
+    ({"CDS_HISTORY_URL": "https://intranet/forms"}, "https://intranet/forms"),
     ({"CDS_PUBLIC_URL": "http://127.0.0.1:8000", "CDS_HISTORY_URL": "https://forms.example.org/t"},
      "https://forms.example.org/t"),
     ({"CDS_PUBLIC_URL": "http://127.0.0.1:8000", "CDS_WORKBENCH": "off"}, None),
