@@ -12,7 +12,7 @@ from cds_service.clinical.findings import Case
 from cds_service.clinical.ranking import QUESTIONS
 from cds_service.knowledge.codes import LOCAL_SYSTEM, Codes
 from cds_service.response import uuids
-from cds_service.response.detail import cited, detail
+from cds_service.response.detail import cited, detail, reasons_for
 from cds_service.response.fill import summary
 from cds_service.response.orders import Recipient as Recipient
 from cds_service.response.orders import service_request
@@ -46,14 +46,15 @@ def _card(
 ) -> dict[str, Any]:
     case, definition = assessment.case, card.cards[0]
     references = case.knowledge.references
-    shown = cited(card, case)
+    reasons = reasons_for(card, case)
+    shown = cited(reasons)
     source = references[next((one for one in definition.sources if one in shown), definition.sources[0])]
     number = _numbering(card, case, recipient, issuer)
     result: dict[str, Any] = {
         "uuid": number(0),
         "summary": summary(card, case),
         "indicator": card.indicator,
-        "detail": detail(card, assessment, lead, issuer.handbook),
+        "detail": detail(card, assessment, reasons, lead, issuer.handbook),
         "source": {"label": source.title, "url": source.url} if source.url else {"label": source.title},
     }
     suggestions = list(_suggestions(card, case, recipient, issuer, codes, number))

@@ -24,12 +24,16 @@ _QUERY_NAMES = {
 }  # fmt: skip
 _LED_BY_A_FACT = frozenset({"T0", "T1", "T2", "T3", "T4", "T5"})
 _NAMES_A_CAUSE = ("red_flag_alone", "emg_nerve_or_root_named", "emg_polyneuropathy_named", "emg_chronic_change")
+_WORDS_BEFORE = re.compile(r"(?<!\S)(?<!\bor )\Z")
 _OWN = ("design", "teaching")  # what stands on no publication
 _STATES = {"done": "done", "pending": "pending", "withheld": "not suggested"}
 
 
-def detail(card: CardPlan, assessment: Assessment, lead: bool, handbook: str = "") -> str:
-    """The whole detail in GitHub-flavoured Markdown. ``handbook``: where its rules are explained, if that is known."""
+def detail(card: CardPlan, assessment: Assessment, reasons: Iterable[Sentence], lead: bool, handbook: str = "") -> str:
+    """The whole detail in GitHub-flavoured Markdown.
+
+    ``reasons``: the lines of reasoning that hold. ``handbook``: where the rules are explained, if that is known.
+    """
     case = assessment.case
     parts = [
         section("Found", _found(card, case)),
@@ -40,12 +44,12 @@ def detail(card: CardPlan, assessment: Assessment, lead: bool, handbook: str = "
             (_hypothesis(w, card, case) for w in card.hypotheses) if card.hypotheses else _no_cause(card, case),
         ),
         section("Not documented", _not_documented(card, case)),
-        section("Why this", _reasoning(card, case)),
+        section("Why this", _reasoning(reasons, card, case)),
         section("Tests not suggested", _withheld(card)),
         section("Earlier orders", card.plan.notes),
         section("Cautions", (caution.text for caution in card.cautions)),
         section("Limits of the data", _limits(assessment) if lead else ()),
-        section("Sources", _unlinked(card, case)),
+        section("Sources", _unlinked(reasons, case)),
         _closing(card, case, handbook),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -110,7 +114,8 @@ def _evidence(evidence: Evidence, title: str) -> str:
 
 def _ends_in(title: str, value: str) -> bool:
     """Whether a title already ends in the value, in whole words, and not in a choice such as "normal or abnormal"."""
-    return re.search(rf"(?<!\S)(?<!\bor ){re.escape(value)}$", title) is not None if value else True
+    before = title.removesuffix(value)
+    return not value or (before != title and _WORDS_BEFORE.search(before) is not None)
 
 
 def _unspoken(assessment: Assessment) -> Iterator[str]:
@@ -179,14 +184,14 @@ def _not_documented(card: CardPlan, case: Case) -> Iterator[str]:
         yield "decisive for the next step: " + ", ".join(questions)
 
 
-def _said(card: CardPlan, case: Case) -> list[Sentence]:
+def reasons_for(card: CardPlan, case: Case) -> list[Sentence]:
     """The lines of reasoning that hold for this case, each once."""
     lines = (one for definition in card.cards for one in definition.reasoning)
     return list({one.text: one for one in lines if one.when is None or one.when(case).present}.values())
 
 
-def _reasoning(card: CardPlan, case: Case) -> Iterator[str]:
-    for one in _said(card, case):
+def _reasoning(reasons: Iterable[Sentence], card: CardPlan, case: Case) -> Iterator[str]:
+    for one in reasons:
         published = one.source and one.source not in _OWN
         mark = f" *({case.knowledge.references[one.source].title})*" if published else ""
         yield fill.sentence(one, card, case) + mark
@@ -211,18 +216,18 @@ def _limits(assessment: Assessment) -> Iterator[str]:
         yield f"{escaped(gap.query, 40)}: {gap.reason}{count}"
 
 
-def cited(card: CardPlan, case: Case) -> list[str]:
-    """Ids of the published sources of the lines that are shown, in their order."""
-    return list(dict.fromkeys(one.source for one in _said(card, case) if one.source and one.source not in _OWN))
+def cited(reasons: Iterable[Sentence]) -> list[str]:
+    """Ids of the published sources of these lines, in their order."""
+    return list(dict.fromkeys(one.source for one in reasons if one.source and one.source not in _OWN))
 
 
-def _unlinked(card: CardPlan, case: Case) -> Iterator[str]:
+def _unlinked(reasons: Iterable[Sentence], case: Case) -> Iterator[str]:
     """The sources that the links of the card cannot name."""
     references = case.knowledge.references
-    unaddressed = [references[s].title for s in cited(card, case) if not references[s].url]
+    unaddressed = [references[s].title for s in cited(reasons) if not references[s].url]
     if unaddressed:
         yield "without an address: " + "; ".join(unaddressed)
-    own = dict.fromkeys(one.source for one in _said(card, case) if one.source in _OWN)
+    own = dict.fromkeys(one.source for one in reasons if one.source in _OWN)
     if own:
         yield "not from a publication: " + "; ".join(references[s].title for s in own)
 

@@ -12,7 +12,9 @@ _LENGTH = 120
 
 def escaped(text: str, length: int = _LENGTH) -> str:
     """Text of a record: one line, no markup, no HTML, no link, and not too long."""
-    plain = " ".join("".join(ch for ch in text if ch.isprintable() or ch.isspace()).split())
+    if not text.isprintable():
+        text = "".join(ch for ch in text if ch.isprintable() or ch.isspace())
+    plain = " ".join(text.split())
     if len(plain) > length:
         plain = plain[: length - 1].rstrip() + "…"
     plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
