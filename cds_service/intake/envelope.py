@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
+from msgspec import Meta, Struct
 
 from cds_service.errors import Fault, RequestError
 
 HOOK = "patient-view"
-_WORD = validate.Length(min=1, max=1024)
+_LONGEST, _LONGEST_SERVER, _LONGEST_TOKEN = 1024, 2048, 16384
+_WORD = validate.Length(min=1, max=_LONGEST)
+# Visible ASCII only: a line break in a token would write headers of its own.
+_TOKEN, _BEARER = r"\A[\x21-\x7e]*\Z", r"(?i)\Abearer\Z"
+# Only roughly an address: whether it may be asked is decided by the allow-list, and a server that is not asked is no
+# reason to refuse a call.
+_SERVER = r"(?i)\Ahttps?://[^\s/]"
 
 
 class Lenient(Schema):
@@ -22,39 +30,36 @@ class Lenient(Schema):
 
 
 class _Context(Lenient):
-    userId = fields.String(load_default="", validate=validate.Length(max=1024))
+    userId = fields.String(load_default="", validate=validate.Length(max=_LONGEST))
     patientId = fields.String(required=True, validate=_WORD)
-    encounterId = fields.String(load_default="", allow_none=True, validate=validate.Length(max=1024))
+    encounterId = fields.String(load_default="", allow_none=True, validate=validate.Length(max=_LONGEST))
 
 
 class _Authorization(Lenient):
     """What the service itself needs is required; the rest is checked for its type and not used."""
 
-    # Visible ASCII only: a line break in a token would write headers of its own.
     access_token = fields.String(
         required=True,
         validate=[
-            validate.Length(min=1, max=16384),
-            validate.Regexp(r"[\x21-\x7e]*\Z", error="holds characters no bearer token has"),
+            validate.Length(min=1, max=_LONGEST_TOKEN),
+            validate.Regexp(_TOKEN, error="holds characters no bearer token has"),
         ],
     )
-    token_type = fields.String(required=True, validate=validate.Regexp(r"(?i)bearer\Z", error="must be 'Bearer'"))
+    token_type = fields.String(required=True, validate=validate.Regexp(_BEARER, error="must be 'Bearer'"))
     expires_in = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(min=0))
-    scope = fields.String(load_default="", allow_none=True, validate=validate.Length(max=16384))
-    subject = fields.String(load_default="", allow_none=True, validate=validate.Length(max=1024))
+    scope = fields.String(load_default="", allow_none=True, validate=validate.Length(max=_LONGEST_TOKEN))
+    subject = fields.String(load_default="", allow_none=True, validate=validate.Length(max=_LONGEST))
     patient = fields.String(load_default=None, allow_none=True, validate=_WORD)
 
 
 class _HookRequest(Lenient):
     hook = fields.String(required=True, validate=validate.Equal(HOOK, error=f"must be '{HOOK}'"))
     hookInstance = fields.UUID(required=True)
-    # Only roughly an address: whether it may be asked is decided by the allow-list, and a server
-    # that is not asked is no reason to refuse a call.
     fhirServer = fields.String(
         load_default="",
         validate=[
-            validate.Length(max=2048),
-            validate.Regexp(r"(?i)https?://[^\s/]", error="is not an http or https address"),
+            validate.Length(max=_LONGEST_SERVER),
+            validate.Regexp(_SERVER, error="is not an http or https address"),
         ],
     )
     fhirAuthorization = fields.Nested(_Authorization, load_default=None, allow_none=True)
@@ -108,6 +113,54 @@ class HookRequest:
     fhir_server: str = ""
     authorization: FhirAuthorization | None = field(default=None, repr=False)
     extension: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+_Word = Annotated[str, Meta(min_length=1, max_length=_LONGEST)]
+_Text = Annotated[str, Meta(max_length=_LONGEST)]
+
+
+class _PlainContext(Struct):
+    patientId: _Word
+    userId: _Text = ""
+    encounterId: _Text | None = None
+
+
+class _PlainAuthorization(Struct):
+    access_token: Annotated[str, Meta(min_length=1, max_length=_LONGEST_TOKEN, pattern=_TOKEN)]
+    token_type: Annotated[str, Meta(pattern=_BEARER)]
+    expires_in: Annotated[int, Meta(ge=0)] | None = None
+    scope: Annotated[str, Meta(max_length=_LONGEST_TOKEN)] | None = None
+    subject: _Text | None = None
+    patient: _Word | None = None
+
+
+class PlainEnvelope(Struct, kw_only=True):
+    """An envelope as nearly all are, taken out of the bytes. Whatever does not fit is left to the schema above."""
+
+    hook: Literal["patient-view"]
+    hookInstance: UUID
+    context: _PlainContext
+    fhirServer: Annotated[str, Meta(max_length=_LONGEST_SERVER, pattern=_SERVER)] = ""
+    fhirAuthorization: _PlainAuthorization | None = None
+    extension: Any = None
+
+    def __post_init__(self) -> None:
+        token = self.fhirAuthorization
+        if token and not (self.fhirServer and token.patient in (None, self.context.patientId)):
+            raise ValueError("an authorization that the schema must look at")
+
+    def read(self) -> HookRequest:
+        """What ``read_envelope`` reads in it, without the prefetch."""
+        token = self.fhirAuthorization
+        return HookRequest(
+            patient_id=self.context.patientId,
+            encounter_id=self.context.encounterId or "",
+            user_id=self.context.userId,
+            hook_instance=str(self.hookInstance),
+            fhir_server=self.fhirServer,
+            authorization=FhirAuthorization(token.access_token) if token else None,
+            extension=self.extension if isinstance(self.extension, dict) else {},
+        )
 
 
 def read_envelope(body: Any) -> HookRequest:

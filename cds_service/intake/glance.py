@@ -18,9 +18,8 @@ from msgspec import Meta, Raw, Struct
 
 from cds_service.clinical.spans import Span
 from cds_service.clinical.tokens import fold
-from cds_service.errors import RequestError
 from cds_service.intake.about import MOST_WORDS
-from cds_service.intake.envelope import HookRequest, read_envelope
+from cds_service.intake.envelope import HookRequest, PlainEnvelope
 from cds_service.intake.prefetch import MOST_RESOURCES, REQUIRED
 from cds_service.intake.shape import LONGEST_TEXT, belongs_to
 from cds_service.knowledge.reading import Reading
@@ -193,21 +192,14 @@ class _Answer(Bundle, gc=False):
     extension: list[_Extension] | None = None
 
 
-class _Request(Struct, gc=False):
+class _Request(PlainEnvelope, kw_only=True):
     prefetch: dict[str, _Answer | None]
-    hook: Any = msgspec.UNSET
-    hookInstance: Any = msgspec.UNSET
-    fhirServer: Any = msgspec.UNSET
-    fhirAuthorization: Any = msgspec.UNSET
-    context: Any = msgspec.UNSET
-    extension: Any = msgspec.UNSET
 
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _REFERENCE = msgspec.json.Decoder(_Reference | None)
 _WORDS = msgspec.json.Decoder(Text)
 _CONCEPT = msgspec.json.Decoder(Concept | None)
-_ENVELOPE = ("hook", "hookInstance", "fhirServer", "fhirAuthorization", "context", "extension")
 _LONGEST_REMEMBERED = 1000  # bytes of a concept
 # In front of what is hashed: a hash alone is no secret where PYTHONHASHSEED is set, and who knew it could make a
 # concept that passes for one which was silent.
@@ -325,8 +317,7 @@ def passed_over(body: bytes, wanted: Iterable[str], glance: Glance) -> HookReque
         return None
     try:
         request = _REQUEST.decode(body)
-        envelope = {name: value for name in _ENVELOPE if (value := getattr(request, name)) is not msgspec.UNSET}
-        hook = read_envelope(envelope)
+        hook = request.read()
         if hook.fhir_server and any(key not in request.prefetch for key in wanted):
             return None  # more can be had
         resources = _resources(request.prefetch, hook.patient_id)
@@ -334,7 +325,7 @@ def passed_over(body: bytes, wanted: Iterable[str], glance: Glance) -> HookReque
             return None
         if not glance.are_plain(resources, (hook.patient_id,)):
             return None
-    except (msgspec.DecodeError, RecursionError, RequestError):
+    except (msgspec.DecodeError, RecursionError):
         return None
     return hook
 

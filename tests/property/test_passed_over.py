@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,38 @@ def test_whatever_is_spoilt_nothing_is_passed_over_that_would_be_answered(spoilt
         _spoil(body, path, strange)
     if is_passed_over(body):
         assert answer_of_the_whole_reading(body) == ()
+
+
+ENVELOPE = {
+    "hook": "patient-view", "hookInstance": "6faa11a0-158e-442b-9feb-7ff8deb071bc",
+    "fhirServer": "https://ehr.example.org/fhir", "extension": {"cds-service.origin": "workbench"},
+    "fhirAuthorization": {"access_token": "t0ken", "token_type": "Bearer", "expires_in": 300, "scope": "s",
+                          "subject": "c", "patient": QUIET["context"]["patientId"]},
+    "context": QUIET["context"] | {"userId": "Practitioner/1", "encounterId": "e1"},
+}  # fmt: skip
+ENVELOPE_PLACES = sorted(_places(ENVELOPE), key=repr)
+STRANGE_THERE = [
+    *STRANGE, "6FAA11A0158E442B9FEB7FF8DEB071BC", "{6faa11a0-158e-442b-9feb-7ff8deb071bc}", "patient-view\n", "BEARER",
+    "bearer\n", "a\nb", "ä", "http://x", "HTTPS://x", "https://", " https://x", "ftp://x", -1, 0, 300.0, "300",
+    "x" * 1024, "x" * 1025, "ä" * 1024, "x" * 2048, "http://" + "x" * 2041, "http://" + "x" * 2042, "x" * 16_384,
+    "x" * 16_385, "\u0000", "Patient/x",
+]  # fmt: skip
+
+
+def test_an_ordinary_envelope_with_everything_in_it_is_passed_over() -> None:
+    assert is_passed_over(QUIET | ENVELOPE)
+
+
+@pytest.mark.parametrize("path", ENVELOPE_PLACES, ids=lambda path: ".".join(map(str, path)))
+@pytest.mark.parametrize("without", ["", *sorted(ENVELOPE)])
+def test_the_envelope_of_what_is_passed_over_is_what_the_schema_reads(path: tuple[Any, ...], without: str) -> None:
+    for strange in STRANGE_THERE:
+        envelope = copy.deepcopy(ENVELOPE)
+        _spoil(envelope, path, strange)
+        body = {name: value for name, value in (QUIET | envelope).items() if name != without}
+        hook = passed_over(json.dumps(body).encode(), KEYS, GLANCE)
+        if hook is not None:
+            assert replace(read_envelope(body), prefetch={}) == hook
 
 
 @pytest.mark.parametrize("where", ["code", "valueCodeableConcept"])
