@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from cds_service.clinical.chart import Match, Site
 from cds_service.clinical.spans import Span
@@ -68,19 +69,22 @@ def places(
     raw: Json, named: Concept, words: tuple[str, ...], codes: tuple[Match, ...], about: About
 ) -> tuple[Site, ...]:
     """Sites from body site codes, else from words, else from what the code itself implies."""
+    found = _at_body_site(raw["bodySite"], about) if "bodySite" in raw else []
+    if not found:
+        found += named.sites
+        if any(words):
+            found += about.reading.sites(*filter(None, words))
+    if not found and codes:
+        implied = about.reading.implied_sites
+        regions = {implied[m.concept] for m in codes if m.concept in implied and m.role in ("", "narrower")}
+        found += (Site(region, "", region) for region in sorted(regions))
+    return tuple(dict.fromkeys(found)) if found else ()
+
+
+def _at_body_site(site: Any, about: About) -> list[Site]:
     found: list[Site] = []
-    reading, site = about.reading, raw.get("bodySite")
     for part in site if isinstance(site, list) else [site] if site is not None else []:
         place = about.concepts.of({"bodySite": part}, "bodySite")
         concepts = {m.concept for m in place.matches}
-        found += reading.site_of_concepts(concepts, place.title) or reading.sites(*place.wordings[:1])
-    if not found:
-        found = [*named.sites, *reading.sites(*filter(None, words))]
-    if not found:
-        implied = {
-            reading.implied_sites[m.concept]
-            for m in codes
-            if m.concept in reading.implied_sites and m.role in ("", "narrower")
-        }
-        found = [Site(region, "", region) for region in sorted(implied)]
-    return tuple(dict.fromkeys(found))
+        found += about.reading.site_of_concepts(concepts, place.title) or about.reading.sites(*place.wordings[:1])
+    return found
