@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import structs
 
 from cds_service import units
-from cds_service.clinical.chart import USUAL_ROLES, Quantity, Result
+from cds_service.clinical.chart import UNTIMED, USUAL_ROLES, Quantity, Result
 from cds_service.clinical.findings import Case, Evidence, Finding
 from cds_service.clinical.formula import Formula, holds
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
@@ -173,7 +173,7 @@ def _of_the_newest_day(analyte: Analyte, case: Case) -> Iterator[LabValue]:
     than any of the last day counts with them.
     """
     results = sorted(case.chart.about(Result, analyte.concepts), key=lambda r: r.last_day, reverse=True)
-    newest, moment = None, ""
+    newest, moment = None, UNTIMED
     for lab in _readable(results, analyte):
         day = lab.result.last_day
         newest = newest or day
@@ -181,7 +181,7 @@ def _of_the_newest_day(analyte: Analyte, case: Case) -> Iterator[LabValue]:
             return
         if day == newest:
             moment = max(moment, lab.result.at)
-        elif not "" < moment < lab.result.at:
+        elif not UNTIMED < moment < lab.result.at:
             continue
         yield lab
 

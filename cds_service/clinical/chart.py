@@ -24,6 +24,7 @@ USUAL_ROLES = frozenset(
 )
 
 
+UNTIMED = float("-inf")  # the moment of a result of which only the day is known
 TREES = frozenset({"icd10cm", "atc"})  # code systems in which a code stands for everything below it
 
 
@@ -117,7 +118,7 @@ class Result(Entry, frozen=True, kw_only=True, gc=False):
     grade: float | None = None  # muscle strength, 0 to 5
     muscle: str = ""
     remarks: str = ""  # notes on the sample, such as haemolysis
-    at: str = ""  # the time of day in UTC when it is known, for the newest of several on one day
+    at: float = UNTIMED  # the moment in seconds when it is known, for the newest of several on one day
     this_encounter: bool = False
 
 

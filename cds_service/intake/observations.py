@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from cds_service import units
-from cds_service.clinical.chart import Entry, Match, Quantity, Result, Site
+from cds_service.clinical.chart import UNTIMED, Entry, Match, Quantity, Result, Site
 from cds_service.clinical.gate import GATE_ROLES
 from cds_service.clinical.tokens import fold
 from cds_service.errors import UnreadableError
@@ -83,7 +83,7 @@ def read_result(part: Json, raw: Json, about: About, parent: Concept) -> Iterato
         value_codes=tuple(match for match in valued.with_twitching if match is not WORDS_OF_TWITCHING),
         examined=_examined(raw), final=final, range_low=low, range_high=high, flags=value.flags,
         grade=grade, muscle=named.title if strength else "", remarks=_remarks(part, raw),
-        this_encounter=about.in_this_encounter(raw), at="" if value.quantity is None else _instant(raw),
+        this_encounter=about.in_this_encounter(raw), at=UNTIMED if value.quantity is None else _instant(raw),
     )  # fmt: skip
 
 
@@ -252,14 +252,14 @@ def _remarks(part: Json, raw: Json) -> str:
     return " ".join([*noted, *flagged])[:TEXT_LENGTH]
 
 
-def _instant(raw: Json) -> str:
-    """The moment of a measurement in UTC, sortable; empty when only the day is known. No zone counts as UTC."""
+def _instant(raw: Json) -> float:
+    """The moment of a measurement; UNTIMED when only the day is known. No zone counts as UTC."""
     for key in ("effectiveDateTime", "effectiveInstant", "issued"):
         stamp = text(raw, key)
         if "T" in stamp:
             try:
-                moment = datetime.fromisoformat(stamp.replace("Z", "+00:00"))
-                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
-            except (ValueError, OverflowError):
-                return ""
-    return ""
+                moment = datetime.fromisoformat(stamp)
+                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+            except ValueError:
+                return UNTIMED
+    return UNTIMED
