@@ -114,7 +114,26 @@ class Concept:
 
     @cached_property
     def with_studies(self) -> tuple[Match, ...]:
-        return self.with_words(self.reading.studies_in)
+        return tuple(dict.fromkeys(self.with_words(self.reading.studies_in)))
+
+    @cached_property
+    def with_orders(self) -> tuple[Match, ...]:
+        return tuple(dict.fromkeys(self.with_words(self.reading.orders_in)))
+
+    @cached_property
+    def medicines(self) -> tuple[Match, ...]:
+        """What its codes say of a medicine; where they say nothing, what its words do."""
+        in_words = (match for wording in self.wordings for match in self.reading.medicines_in(wording))
+        return self.matches or tuple(dict.fromkeys(in_words))
+
+    @cached_property
+    def medicine_name(self) -> str:
+        """What all strengths of a medicine are called: its ingredients, else the first known name in its title."""
+        ingredients = self.reading.codes.ingredients
+        for system, code in self.codings:
+            if system.endswith("rxnorm") and (named := ingredients.get(code)):
+                return " / ".join(sorted(named))
+        return self.reading.medicine_name(self.title) or self.title
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:

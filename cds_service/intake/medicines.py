@@ -26,9 +26,7 @@ def read_medicine(raw: Json, about: About) -> Iterator[Entry]:
     if state in _NOT_TAKEN or raw.get("doNotPerform") is True:
         return
     named = _medication(raw, about)
-    codes, title = named.matches, named.title
-    if not codes:
-        codes = tuple(m for w in named.wordings for m in about.reading.medicines_in(w))
+    codes, title = named.medicines, named.title
     if not title and not codes:
         return
     dispensed = element(element(raw, "dispenseRequest"), "validityPeriod")
@@ -37,14 +35,14 @@ def read_medicine(raw: Json, about: About) -> Iterator[Entry]:
     yield Medicine(
         reference=name_of(raw),
         title=title or "unnamed medicine",
-        codes=tuple(dict.fromkeys(codes)),
+        codes=codes,
         when=span(bounds, "start") or span(raw, "effectiveDateTime", "effectivePeriod", "authoredOn", "dateAsserted"),
         active=active,
         ended=span(bounds, "end")
         or span(element(raw, "effectivePeriod"), "end")
         or (None if active else span(dispensed, "end")),
         mg_per_day=_mg_per_day(raw),
-        name=_ingredient(named.codings, about) or about.reading.medicine_name(title) or title,
+        name=named.medicine_name,
     )
 
 
@@ -63,15 +61,6 @@ def _medication(raw: Json, about: About) -> Concept:
     if wanted and not display:
         raise UnreadableError("medicationReference", "the medicine itself was not sent")
     return about.concepts.of({"code": {"text": display}}, "code")
-
-
-def _ingredient(codings: tuple[tuple[str, str], ...], about: About) -> str:
-    for system, code in codings:
-        if system.endswith("rxnorm"):
-            named = about.reading.codes.ingredients.get(code)
-            if named:
-                return " / ".join(sorted(named))
-    return ""
 
 
 def _dosages(raw: Json) -> Iterator[Json]:

@@ -103,7 +103,7 @@ def read_report(raw: Json, about: About) -> Iterator[Entry]:
     yield Report(
         reference=name_of(raw),
         title=named.title or "unnamed report",
-        codes=tuple(dict.fromkeys(codes)),
+        codes=codes,
         when=span(raw, "effectiveDateTime", "effectivePeriod", "issued"),
         texts=(conclusion,) if conclusion and state in FINAL else (),
         sites=named.sites,
@@ -120,13 +120,12 @@ def read_order(raw: Json, about: About) -> Iterator[Entry]:
     if text(raw, "intent") in ("proposal", "option"):
         return  # thought of, not prescribed
     named = about.concepts.of(raw, "code", is_name=True)
-    codes = named.with_words(about.reading.orders_in)
-    if not codes and not named.title:
+    if not named.with_orders and not named.title:
         return
     yield Order(
         reference=name_of(raw),
         title=named.title or "unnamed order",
-        codes=tuple(dict.fromkeys(codes)),
+        codes=named.with_orders,
         when=span(raw, "authoredOn", "occurrenceDateTime", "occurrencePeriod"),
         status=text(raw, "status"),
     )
