@@ -105,7 +105,7 @@ class Observation(_Told, gc=False):
     code: Raw = NOTHING
     valueCodeableConcept: Raw = NOTHING
     valueString: Raw = NOTHING
-    category: list[_Category] | None = None
+    category: Raw = NOTHING
     component: list[_Part] | None = None
 
 
@@ -200,6 +200,7 @@ _REQUEST = msgspec.json.Decoder(_Request)
 _REFERENCE = msgspec.json.Decoder(_Reference | None)
 _WORDS = msgspec.json.Decoder(Text)
 _CONCEPT = msgspec.json.Decoder(Concept | None)
+_CATEGORIES = msgspec.json.Decoder(list[_Category] | None)
 _LONGEST_REMEMBERED = 1000  # bytes of a concept
 # In front of what is hashed: a hash alone is no secret where PYTHONHASHSEED is set, and who knew it could make a
 # concept that passes for one which was silent.
@@ -237,6 +238,8 @@ class Glance:
         said |= {_KEY + part.valueCodeableConcept for part in parts}
         words = {b"" + r.valueString for r in observations if r.valueString is not NOTHING}
         words |= {b"" + part.valueString for part in parts if part.valueString is not NOTHING}
+        for categories in {b"" + r.category for r in observations if r.category is not NOTHING}:
+            _CATEGORIES.decode(categories)  # of a shape that intake can read
         dates: set[str | None] = set()
         for resource in others:
             if type(resource) is Condition:

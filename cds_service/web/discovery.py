@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 from flask import Blueprint, Response
@@ -44,7 +46,8 @@ def prefetch_templates(today: date) -> dict[str, str]:
     }
 
 
-def wanted_templates(today: date, wanted: frozenset[str]) -> dict[str, str]:
+@lru_cache(maxsize=2)  # every call of a day asks for the same
+def wanted_templates(today: date, wanted: frozenset[str]) -> Mapping[str, str]:
     """The queries a site asks for, and those without which nothing can be said."""
     templates = prefetch_templates(today)
     return {key: query for key, query in templates.items() if not wanted or key in wanted or key in REQUIRED}
