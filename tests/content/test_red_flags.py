@@ -45,7 +45,7 @@ HARMLESS = words("""
 """)
 # Each is drawn from a finding that is a red flag: its place, its side, its degree, or the words for it.
 PART_OF_ANOTHER = words("""
-    arm_region_sign arm_sign_limb arm_sign_located arm_signs_both_sides arms_both_weak bulbar_region_sign
+    arm_region_sign arm_sign_limb arm_sign_located arm_signs_both_sides arms_both_weak brain_sign_onset_unstated bulbar_region_sign
     bulbar_sign_located ck_over_3_repeated clonus_inducible clonus_spontaneous coarse_tremor_charted
     cognition_subacute_charted distal_arm_sign drowsy_confused_charted ecg_potassium_change_charted face_one_sided
     feeding_resumed_charted head_injury_charted hr_over_130 hyperreflexia_72h hyperreflexia_asymmetric_or_with_other
