@@ -29,7 +29,7 @@ HARMLESS = words("""
     exam_form_normal exam_limb_normal exam_normal exam_normal_once exam_reflexes_documented exam_sentence
     exam_sentence_normal eyelid_full_closure family_kennedy family_nmd family_nmd_named family_thyroid
     feeding_resumed_10d followup_booked free_t4_after_tsh gut_surgery gynaecomastia headache_any_72h heat_sensitivity
-    home_ventilated hospice hyperhidrosis icd insulin_pump known_neuropathy_stable label_confirmed labs_pending
+    home_ventilated hospice hyperhidrosis icd insulin_pump irregular_pulse known_neuropathy_stable label_confirmed labs_pending
     lacrimation low_intake_risk lymphoedema_or_cellulitis male medicines_known metal_eye metal_level_done
     mimic_blepharospasm mimic_hemifacial
     mimic_hypnic mimic_joint_moves mimic_myoclonus mimic_painful_cramp mimic_rls mimic_tic mri_brain_done
