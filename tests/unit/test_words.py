@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from itertools import product
 from time import process_time
@@ -726,3 +727,28 @@ def test_what_one_record_says_changes_nothing_of_what_is_heard_in_the_next(befor
     assert {h.finding: h.says for h in listen("Progressive weakness")}["weak_progressive"] is True
     assert {h.finding: h.says for h in listen("Ataxia: none")}["balance_coord"] is False
     assert {h.finding: h.says for h in listen("Ataxia: not examined")}["balance_coord"] is None
+
+
+def _tables() -> dict[str, str]:
+    """What the modules of the reasoning hold that could be changed, as it stands now."""
+    return {
+        f"{module}.{name}": repr(value)
+        for module, there in sys.modules.items()
+        if module.startswith("cds_service.clinical")
+        for name, value in vars(there).items()
+        if isinstance(value, (dict, list, set)) and not name.startswith("__")
+    }
+
+
+def test_listening_leaves_nothing_behind_that_the_next_text_could_meet(knowledge: Any) -> None:
+    """A set that answers shared made one patient's denial another's, until the process ended."""
+    book = knowledge.phrase_book
+    names = sorted({" ".join(phrase.words) for phrase in book.phrases})[::4]
+    before, heard = _tables(), [book.listen(name) for name in names]
+    for name in names:
+        for text in (f"{name} (left): no", f"{name} (mild)?", f"mother has {name} (severe)", f"no pain - {name} (left)",
+                     f"{name}: (none)", f"{name}: not examined", f"no {name}, {name} or cramps"):  # fmt: skip
+            book.listen(text)
+            book.cancelled_by(text, book.listen(name))
+    assert _tables() == before
+    assert [book.listen(name) for name in names] == heard
