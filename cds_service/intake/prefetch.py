@@ -32,7 +32,7 @@ class Prefetched:
     """The resources of a request by type, and which queries were answered, in full or in part."""
 
     resources: dict[str, list[Json]] = field(default_factory=dict)
-    full_urls: dict[int, str] = field(default_factory=dict)
+    full_urls: dict[int, str] = field(default_factory=dict)  # of Patients: resources may refer to them by it
     answered: set[str] = field(default_factory=set)
     cut: set[str] = field(default_factory=set)
     gaps: list[DataGap] = field(default_factory=list)
@@ -152,12 +152,12 @@ def _keep(resource: Json, kind: str, full_url: str, found: Prefetched) -> None:
         raise RequestError(413, fault, code="too-long")
     identity, meta = resource.get("id"), resource.get("meta")
     if isinstance(identity, str):
-        mark = (kind, identity, str(meta.get("versionId", "") if isinstance(meta, Mapping) else ""))
+        mark = (kind, identity, str(meta.get("versionId", "") if isinstance(meta, dict) else ""))
         if mark in found.seen:
             return
         found.seen.add(mark)
     found.resources.setdefault(kind, []).append(resource)
-    if full_url:
+    if kind == "Patient" and full_url:
         found.full_urls[id(resource)] = full_url
 
 
@@ -190,7 +190,7 @@ def _resources(value: Json, links: list[str], depth: int = 0) -> Iterator[tuple[
         resource = entry.get("resource")
         if resource is None:
             continue
-        if not isinstance(resource, Mapping):
+        if not isinstance(resource, dict):
             raise UnreadableError("entry.resource", "expected an object")
         if resource.get("resourceType") == "Bundle":
             yield from _resources(resource, links, depth + 1)
