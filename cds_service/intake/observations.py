@@ -120,6 +120,8 @@ def _of_twitching(named: Concept, value: _Value, final: bool) -> tuple[tuple[Mat
     """
     gate, reading = named.reading.gate, named.reading
     codes = named.asks_for_twitching if final else named.matches
+    if value.is_plain:
+        return codes, None
     if any(match.concept in gate.all_concepts and match.role in GATE_ROLES for match in codes):
         in_words = value.text and value.says in ("", "abnormal")
         return codes, reading.twitching_answered(named.title, value.text) if in_words else None
