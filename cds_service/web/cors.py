@@ -25,8 +25,10 @@ def register_headers(app: Flask, origins: Iterable[str]) -> None:
     allowed = frozenset(_as_browsers_write_it(origin) for origin in origins)
 
     def add(response: Response) -> Response:
+        own = {name.lower() for name, _ in response.headers}  # a page names what it may load
         for name, value in _ALWAYS.items():
-            response.headers.setdefault(name, value)  # a page names what it may load
+            if name.lower() not in own:
+                response.headers.add(name, value)
         response.headers.add("Vary", "Origin")
         origin = request.headers.get("Origin", "")
         if origin in allowed:
