@@ -29,7 +29,8 @@ HARMLESS = words("""
     exam_form_normal exam_limb_normal exam_normal exam_normal_once exam_reflexes_documented exam_sentence
     exam_sentence_normal eyelid_full_closure family_kennedy family_nmd family_nmd_named family_thyroid
     feeding_resumed_10d followup_booked free_t4_after_tsh gut_surgery gynaecomastia headache_any_72h heat_sensitivity
-    home_ventilated hospice hyperhidrosis icd insulin_pump irregular_pulse known_neuropathy_stable label_confirmed labs_pending
+    home_ventilated hospice hyperhidrosis icd insulin_pump irregular_pulse known_neuropathy_stable label_confirmed
+    labs_pending
     lacrimation low_intake_risk lymphoedema_or_cellulitis male medicines_known metal_eye metal_level_done
     mimic_blepharospasm mimic_hemifacial
     mimic_hypnic mimic_joint_moves mimic_myoclonus mimic_painful_cramp mimic_rls mimic_tic mri_brain_done
@@ -45,7 +46,8 @@ HARMLESS = words("""
 """)
 # Each is drawn from a finding that is a red flag: its place, its side, its degree, or the words for it.
 PART_OF_ANOTHER = words("""
-    arm_region_sign arm_sign_limb arm_sign_located arm_signs_both_sides arms_both_weak brain_sign_onset_unstated bulbar_region_sign
+    arm_region_sign arm_sign_limb arm_sign_located arm_signs_both_sides arms_both_weak brain_sign_onset_unstated
+    bulbar_region_sign
     bulbar_sign_located ck_over_3_repeated clonus_inducible clonus_spontaneous coarse_tremor_charted
     cognition_subacute_charted distal_arm_sign drowsy_confused_charted ecg_potassium_change_charted face_one_sided
     feeding_resumed_charted head_injury_charted hr_over_130 hyperreflexia_72h hyperreflexia_asymmetric_or_with_other
