@@ -1,9 +1,9 @@
 """What every question of the content is answered while the chart says nothing of it, worked out once.
 
 A chart speaks of little, and the content asks for much. Each finding, each trigger and each hypothesis is put once to
-a chart without an entry that notes what is looked at. Where a real chart has nothing of that either, and the findings
-that a question asks for are what they were, its answer must be what it was, and it is not put again. So a question
-must look at nothing but the case it is given.
+a chart without an entry that notes what is looked at, by the question itself or by a finding that it asks for. Where
+a real chart has nothing of that either, the answer must be what it was, and the question is not put again. So a
+question must look at nothing but the case it is given.
 """
 
 from __future__ import annotations
@@ -29,19 +29,18 @@ _WORKED_OUT = {name for name, part in vars(Case).items() if isinstance(part, cac
 
 @dataclass(frozen=True)
 class Silence:
-    """The answers, by question, with the findings that each asks for; and which questions look at what, as bits."""
+    """The answers, by question; and which questions look at what, themselves or through a finding, as bits."""
 
     answers: Mapping[str, Any]
-    findings: Mapping[str, tuple[tuple[str, Finding], ...]]
     places: Mapping[str, int]
     readers: Mapping[Hashable, int]
 
-    def touched_by(self, case: Case) -> int:
+    def reached_by(self, case: Case) -> int:
         """The questions that look at something this case has, as bits."""
-        touched = 0
+        reached = 0
         for key in _said(case):
-            touched |= self.readers.get(key, 0)
-        return touched
+            reached |= self.readers.get(key, 0)
+        return reached
 
 
 def _said(case: Case) -> Iterator[Any]:
@@ -68,15 +67,14 @@ def silence(knowledge: Knowledge, questions: Questions) -> Silence:
     case = _SilentCase(knowledge)
     answers = {name: case.answer(name, ask) for name, ask in questions(knowledge).items()}
     answers.update(case.judge_all())
-    places = {name: place for place, name in enumerate(answers)}
+    places = {name: place for place, name in enumerate(case.looked_at)}
     readers: dict[Hashable, int] = {}
-    findings: dict[str, tuple[tuple[str, Finding], ...]] = {}
-    for name, place in places.items():
-        looked_at = case.looked_at[name]
-        findings[name] = tuple((key, answers[key]) for key in sorted(map(str, looked_at & knowledge.findings.keys())))
-        for key in looked_at - knowledge.findings.keys():
-            readers[key] = readers.get(key, 0) | 1 << place
-    return Silence(answers, findings, places, readers)
+    # What asks for a finding was answered after it: its readers are complete once it is come to from the end.
+    for name in reversed(case.looked_at):
+        readers[name] = readers.get(name, 0) | 1 << places[name]
+        for key in case.looked_at[name]:
+            readers[key] = readers.get(key, 0) | readers[name]
+    return Silence(answers, places, readers)
 
 
 class _SilentCase(Case):

@@ -35,5 +35,7 @@ def test_what_a_question_looks_at(key: Hashable, question: str, looks: bool, kno
 
 
 @pytest.mark.parametrize(("question", "finding"), [("colocated_weakness", "atrophy"), ("trigger TW05", "critical_lab")])
-def test_which_findings_a_question_asks_for(question: str, finding: str, knowledge: Any) -> None:
-    assert finding in dict(silence(knowledge, questions).findings[question])
+def test_what_a_finding_looks_at_is_looked_at_by_what_asks_for_it(question: str, finding: str, knowledge: Any) -> None:
+    known = silence(knowledge, questions)
+    asked = [readers for readers in known.readers.values() if readers >> known.places[finding] & 1]
+    assert asked and all(readers >> known.places[question] & 1 for readers in asked)
