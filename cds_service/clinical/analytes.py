@@ -199,6 +199,8 @@ def impossible_criticals(analyte: Analyte, case: Case) -> Iterator[LabValue]:
     """What the laboratory flags as critical with a number that nobody alive has; read nowhere else."""
     results = case.chart.about(Result, analyte.concepts)
     flagged = [r for r in results if r.flags & {"LL", "HH"} and analyte.read(r) is None]
+    if not flagged:
+        return
     anything = replace(analyte, possible=_ANY_NUMBER)
     for final in (True, False):
         yield from _readable(flagged, anything, final)

@@ -206,6 +206,7 @@ class DataGap:
 
 
 EntryKind = TypeVar("EntryKind", bound=Entry)
+Titled = dict[str, list[Entry]]  # by folded title
 
 
 def _in_order(entries: Iterable[Entry]) -> list[Entry]:
@@ -241,7 +242,7 @@ class Chart:
     gaps: tuple[DataGap, ...] = ()
     _by_kind: dict[type[Entry], tuple[Entry, ...]] = field(default_factory=dict, compare=False, repr=False)
     _by_concept: dict[type[Entry], dict[str, list[Entry]]] = field(default_factory=dict, compare=False, repr=False)
-    _by_title: dict[type[Entry], dict[str, list[Entry]]] = field(default_factory=dict, compare=False, repr=False)
+    _by_title: dict[type[Entry], tuple[Titled, str]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # Sorted once, so that the order of resources in a request never changes an answer.
@@ -272,22 +273,30 @@ class Chart:
         carried = concepts & index.keys() if index else ()
         if not index or not carried:
             return ()
+        if len(carried) == 1:
+            (concept,) = carried
+            return tuple(index[concept])  # type: ignore[arg-type]
         found = (entry for concept in sorted(carried) for entry in index[concept])
         return tuple({id(entry): entry for entry in found}.values())  # type: ignore[arg-type]
 
     def named(self, kind: type[EntryKind], words: Sequence[str]) -> Iterator[EntryKind]:
         """Entries of a kind whose title contains one of these folded words. Titles repeat; each is looked at once."""
-        for title, entries in self._titled(kind).items() if words else ():
-            if any(word in title for word in words):
+        if not words:
+            return
+        titled, together = self._titled(kind)
+        said = [word for word in words if word in together]  # mostly none, and then no title is looked at
+        for title, entries in titled.items() if said else ():
+            if any(word in title for word in said):
                 yield from entries  # type: ignore[misc]
 
-    def _titled(self, kind: type[Entry]) -> dict[str, list[Entry]]:
-        titled = self._by_title.get(kind)
-        if titled is None:
-            titled = self._by_title[kind] = {}
+    def _titled(self, kind: type[Entry]) -> tuple[Titled, str]:
+        """The entries by folded title, and all titles together."""
+        if kind not in self._by_title:
+            titled: Titled = {}
             for entry in self.all(kind):
                 titled.setdefault(fold(entry.title), []).append(entry)
-        return titled
+            self._by_title[kind] = titled, "\n".join(titled)
+        return self._by_title[kind]
 
     def about_or_named(
         self, kind: type[EntryKind], concepts: frozenset[str], words: Sequence[str]

@@ -93,11 +93,10 @@ def _points(terms: Iterable[Term], case: Case) -> tuple[tuple[Point, ...], tuple
     points, missing = [], []
     for term in terms:
         finding = term.formula(case)
-        title = title_of(term, finding, case)
         if finding.present:
-            points.append(Point(title, finding.evidence[:2], term.negative))
+            points.append(Point(title_of(term, finding, case), finding.evidence[:2], term.negative))
         elif finding.presence is UNKNOWN and len(term.names) == 1:
-            missing.append(title)
+            missing.append(title_of(term, finding, case))
     return tuple(points), tuple(missing)
 
 

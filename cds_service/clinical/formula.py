@@ -63,7 +63,7 @@ def _all(specs: Sequence[Spec]) -> Formula:
             if finding.presence is ABSENT:
                 return merged("", ABSENT, [finding])
             found.append(finding)
-        verdict = logic.all_of(f.presence for f in found)
+        verdict = logic.all_of([f.presence for f in found])
         return merged("", verdict, found if verdict is PRESENT else [])
 
     return judge
@@ -74,7 +74,7 @@ def _any(specs: Sequence[Spec], verdict_of: Callable[[Iterable[Presence]], Prese
 
     def judge(case: Case) -> Finding:
         found = [part(case) for part in parts]
-        verdict = verdict_of(f.presence for f in found)
+        verdict = verdict_of([f.presence for f in found])
         return merged("", verdict, [f for f in found if f.presence is verdict])
 
     return judge

@@ -225,17 +225,16 @@ class Knowledge:
         )
 
     def _classes_by_code(self, medicine: Medicine) -> list[DrugClass]:
-        named = {place for match in medicine.codes for place in self._places_of_classes.get(match.concept, ())}
-        classes = tuple(self.drug_classes.values())
-        return [classes[place] for place in sorted(named)]
+        named = dict(one for match in medicine.codes for one in self._classes_of_concept.get(match.concept, ()))
+        return [named[place] for place in sorted(named)]
 
     @cached_property
-    def _places_of_classes(self) -> Mapping[str, list[int]]:
-        """The classes of a concept, by their place in the content."""
-        found: dict[str, list[int]] = {}
+    def _classes_of_concept(self) -> Mapping[str, list[tuple[int, DrugClass]]]:
+        """The classes of a concept, each with its place in the content."""
+        found: dict[str, list[tuple[int, DrugClass]]] = {}
         for place, one in enumerate(self.drug_classes.values()):
             for concept in one.concepts:
-                found.setdefault(concept, []).append(place)
+                found.setdefault(concept, []).append((place, one))
         return found
 
     def is_local(self, medicine: Medicine) -> bool:

@@ -76,7 +76,7 @@ def _carrier(spec: Spec, concepts: frozenset[str], any_role: bool = False) -> Ca
             and (roles is None or match.role in roles)
             and not (systems and match.system not in systems)
             and not (only and not _is_one_of(match, only))
-            and not _is_one_of(match, besides)
+            and not (besides and _is_one_of(match, besides))
         ]
 
     return carried
@@ -293,12 +293,15 @@ def _measured(spec: Spec) -> Observer:
     limits = [(word, *units.split(spec[word])) for word in _COMPARISONS if word in spec]
     within, which, own_range = days_or_none(spec, "within"), spec.get("which", "newest"), spec.get("range")
 
+    def counts(result: Result, case: Case) -> bool:
+        return result.final and _recent(result.when, within, case)
+
     def observe(case: Case) -> Iterator[Statement]:
-        coded = [r for r in case.chart.about(Result, concepts) if carried(r.codes)]
-        found = [*coded, *case.chart.named(Result, names)]
-        results = [r for r in found if r.final and _recent(r.when, within, case)]
-        if which == "newest" and results:
-            results = [max(results, key=_moment)]
+        results = [r for r in case.chart.about(Result, concepts) if counts(r, case) and carried(r.codes)]
+        results += [r for r in case.chart.named(Result, names) if counts(r, case)]
+        if which == "newest" and len(results) > 1:
+            last_day = max(r.last_day for r in results)
+            results = [max((r for r in results if r.last_day == last_day), key=_moment)]
         hits = [r for r in results if _on_side(r, own_range) and all(_limit(r, *limit) for limit in limits)]
         if which != "every" or len(hits) == len(results):
             yield from map(_result_statement, hits)

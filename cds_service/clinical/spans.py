@@ -57,10 +57,9 @@ class Span(Struct, frozen=True, order=True, gc=False):
 
     def within(self, days: int, today: date) -> bool | None:
         """Whether it lies in the last ``days`` days; None when the span straddles the limit."""
-        limit = today - timedelta(days=days)
-        if self.first >= limit:
+        if (today - self.first).days <= days:
             return True
-        return False if self.last < limit else None
+        return False if (today - self.last).days > days else None
 
     def shifted(self, days: int) -> Span:
         return Span(_moved(self.first, days), _moved(self.last, days))

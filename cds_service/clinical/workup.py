@@ -146,6 +146,8 @@ def _is_pending(order: Order, investigation: Investigation, case: Case) -> bool:
 
 def _waiting_for(investigation: Investigation, orders: list[Order], case: Case) -> list[OrderItem]:
     """The single requests that an open order already covers, by name or inside a panel."""
+    if not orders:
+        return []
     ordered = {match.concept for order in orders for match in order.codes}
     titles = {order.title.lower() for order in orders}
     in_panels = frozenset[str]().union(*(case.knowledge.panels.get(code, frozenset()) for code in ordered))
@@ -165,6 +167,8 @@ def _waiting_for(investigation: Investigation, orders: list[Order], case: Case) 
 
 
 def _orders_of(investigation: Investigation, case: Case) -> list[Order]:
+    if not case.chart.all(Order):
+        return []
     analytes = {analyte for item in investigation.items for analyte in item.analytes}
     panels = {panel for panel, contained in case.knowledge.panels.items() if contained & analytes}
     codes = {item.code for item in investigation.items if item.code} | investigation.also_pending | panels

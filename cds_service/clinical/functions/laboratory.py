@@ -56,11 +56,11 @@ def preliminary_criticals(finding: str, with_: Parameters) -> Judge:
         for analyte in case.knowledge.analytes.values():
             if not analyte.can_be_critical or analyte.any_of or analyte.compute:
                 continue
-            final = newest_value(analyte, case)
             for lab in chain(preliminary_values(analyte, case), impossible_criticals(analyte, case)):
                 taken = lab.result.when
                 if taken is None or not taken.within(collected, case.today):
                     continue
+                final = newest_value(analyte, case)
                 replaced = final is not None and final.result.when is not None and final.result.when.last >= taken.last
                 if not replaced and band(lab, is_child(case)).startswith("critical"):
                     found[analyte.id] = lab
