@@ -107,8 +107,12 @@ class Analyte:
         """A converted value that only rounding keeps from a limit is that limit: 1.7 mg/dL of magnesium is 0.70."""
         if conversion.factor == 1.0 or not math.isfinite(value):
             return value
+        return next((limit for limit in self._limits if abs(value - limit) <= abs(limit) * _ROUNDING), value)
+
+    @cached_property
+    def _limits(self) -> tuple[float, ...]:
         limits = (limit for side in (self.action, self.critical) for limit in (side.lower, side.upper))
-        return next((x for x in limits if x is not None and abs(value - x) <= abs(x) * _ROUNDING), value)
+        return tuple(limit for limit in limits if limit is not None)
 
     def shown(self, value: Quantity) -> str:
         """The value with its unit, and in the other unit system when there is one."""
@@ -155,9 +159,9 @@ def newest_value(analyte: Analyte, case: Case) -> LabValue | None:
 
 def _newest(analyte: Analyte, case: Case) -> LabValue | None:
     if analyte.compute == "adjusted_calcium":
-        return max(_adjusted_calciums(analyte, case), key=_recency, default=None)
+        return _latest(_adjusted_calciums(analyte, case))
     if analyte.compute == "multiple_of_reported_limit":
-        newest = max(values(analyte, case), key=_recency, default=None)
+        newest = _latest(values(analyte, case))
         return None if newest is None else _as_multiple(newest)
     return max(_of_the_newest_day(analyte, case), key=_worth_acting_on, default=None)
 
@@ -233,8 +237,10 @@ def _own_range(analyte: Analyte, result: Result) -> tuple[float | None, float | 
     )
 
 
-def _recency(lab: LabValue) -> tuple[Any, ...]:
-    return (lab.result.last_day, *_worth_acting_on(lab))
+def _latest(labs: Iterable[LabValue]) -> LabValue | None:
+    found = list(labs)
+    last_day = max((lab.result.last_day for lab in found), default=None)
+    return max((lab for lab in found if lab.result.last_day == last_day), key=_worth_acting_on, default=None)
 
 
 def _worth_acting_on(lab: LabValue) -> tuple[Any, ...]:

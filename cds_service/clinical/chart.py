@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
+from functools import cache
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
@@ -293,8 +294,9 @@ class Chart:
         """The entries by folded title, and all titles together."""
         if kind not in self._by_title:
             titled: Titled = {}
+            folded = cache(fold)  # records repeat their titles
             for entry in self.all(kind):
-                titled.setdefault(fold(entry.title), []).append(entry)
+                titled.setdefault(folded(entry.title), []).append(entry)
             self._by_title[kind] = titled, "\n".join(titled)
         return self._by_title[kind]
 

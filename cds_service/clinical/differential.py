@@ -104,7 +104,7 @@ def title_of(term: Term, finding: Finding, case: Case) -> str:
     """What a term is called: the finding's title, or the measured value that decided it."""
     if finding.value is not None and finding.evidence:
         first = finding.evidence[0]
-        if any(first.title == analyte.name for analyte in case.knowledge.analytes.values()):
+        if first.title in case.knowledge.names_of_analytes:
             return f"{first.title} {first.value}".strip()
         # A duration or an age: the evidence is an entry of the record, whose words are no name of a value.
         return f"{case.knowledge.findings[term.names[0]].title} {finding.value.as_reported}".strip()

@@ -215,6 +215,10 @@ class Knowledge:
         """How long this card stays away after it was overridden, while the facts are the same."""
         return self.set_aside_days.get(self.cards[card].tier, self.set_aside_days["others"])
 
+    @cached_property
+    def names_of_analytes(self) -> frozenset[str]:
+        return frozenset(analyte.name for analyte in self.analytes.values())
+
     def classes_of(self, medicine: Medicine) -> tuple[DrugClass, ...]:
         words = fold(medicine.title)
         return tuple(
