@@ -484,4 +484,4 @@ def _overtaken(lab: LabValue, case: Case) -> bool:
         newest = case[finding].newest if case[finding].present else None
         if newest is not None and newest.first > drawn.last:
             return True
-    return any(since.first > drawn.last for since in case.knowledge.medicine_changes(case, lab.analyte.id))
+    return any(since.first > drawn.last for since in case.medicine_changes.get(lab.analyte.id, ()))

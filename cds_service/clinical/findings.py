@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, structs
 
-from cds_service.clinical.chart import Chart, Entry, Medicine, Quantity, Report, Site
+from cds_service.clinical.chart import Chart, Entry, Medicine, Quantity, Report, Result, Site
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.spans import Span
 from cds_service.clinical.words import Heard
@@ -168,6 +168,21 @@ class Case:
     def medicines(self) -> tuple[tuple[Medicine, tuple[DrugClass, ...]], ...]:
         """Every medicine with the classes of the content that it belongs to."""
         return tuple((medicine, self.knowledge.classes_of(medicine)) for medicine in self.chart.all(Medicine))
+
+    @cached_property
+    def medicine_changes(self) -> Mapping[str, list[Span]]:
+        """Days on which a medicine was started or changed, by each analyte that it alters."""
+        changes: dict[str, list[Span]] = {}
+        for medicine, classes in self.medicines:
+            days = [span for span in (medicine.when, medicine.last_change) if span is not None]
+            for analyte in frozenset[str]().union(*(c.affects for c in classes)):
+                changes.setdefault(analyte, []).extend(days)
+        return changes
+
+    @cached_property
+    def graded(self) -> tuple[Result, ...]:
+        """Results that are a grade of muscle strength."""
+        return tuple(result for result in self.chart.all(Result) if result.grade is not None)
 
     @cached_property
     def uncounted(self) -> tuple[tuple[Evidence, str], ...]:

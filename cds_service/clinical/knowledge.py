@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,6 @@ from cds_service.clinical.chart import Medicine
 from cds_service.clinical.findings import Case, FindingDefinition
 from cds_service.clinical.formula import Formula
 from cds_service.clinical.gate import Gate
-from cds_service.clinical.spans import Span
 from cds_service.clinical.tokens import fold
 from cds_service.clinical.words import PhraseBook
 
@@ -245,12 +244,6 @@ class Knowledge:
         """Eye drops, creams and the like do not act on nerve or muscle elsewhere."""
         words = fold(medicine.title)
         return any(word in words for c in self._classes_by_code(medicine) for word in c.unless)
-
-    def medicine_changes(self, case: Case, analyte: str) -> Iterator[Span]:
-        """Days on which a medicine that alters this analyte was started or changed."""
-        for medicine, classes in case.medicines:
-            if any(analyte in c.affects for c in classes):
-                yield from (span for span in (medicine.when, medicine.last_change) if span is not None)
 
     def recheck_for(self, case: Case) -> Recheck | None:
         """The first row of re-evaluation.yaml that holds."""

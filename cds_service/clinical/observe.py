@@ -258,8 +258,8 @@ def _power(spec: Spec) -> Observer:
 
     def observe(case: Case) -> Iterator[Statement]:
         newest: dict[tuple[str, tuple[Site, ...]], Result] = {}
-        for result in case.chart.all(Result):
-            if result.grade is None or not _at(result, regions) or not _recent(result.when, within, case):
+        for result in case.graded:
+            if not _at(result, regions) or not _recent(result.when, within, case):
                 continue
             if muscles and not any(words in fold(result.muscle) for words in muscles):
                 continue

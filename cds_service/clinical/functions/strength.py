@@ -21,8 +21,8 @@ from cds_service.clinical.tokens import tokens
 def _grades(case: Case) -> Iterator[list[Result]]:
     """Dated strength grades by muscle and side, oldest first."""
     by_muscle: dict[tuple[str, frozenset[tuple[str, str]]], list[Result]] = {}
-    for result in case.chart.all(Result):
-        if result.grade is not None and result.when is not None:
+    for result in case.graded:
+        if result.when is not None:
             key = (result.muscle, frozenset((s.region, s.side) for s in result.sites))
             by_muscle.setdefault(key, []).append(result)
     for key in sorted(by_muscle, key=repr):
@@ -187,9 +187,7 @@ def weakness_of_old_lesion(finding: str, with_: Parameters) -> Judge:
             or any(isinstance(e, Result) and e.grade is not None and e.grade < severe_below for e in weakened)
             or any(when is None or when.last > since for when in reported)
             or any(e.when is None or e.when.last > since for e in looked)
-            or any(
-                r.last_day > since and r.grade == 5 and _sides(r) <= _sides(of_it[0]) for r in case.chart.all(Result)
-            )
+            or any(r.last_day > since and r.grade == 5 and _sides(r) <= _sides(of_it[0]) for r in case.graded)
             or any(case[name].present for name in newer)
             or not _one_side_of(weakened, of_it)
         )
