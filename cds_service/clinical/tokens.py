@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9+/'\-]*|[.,;:?!\n\r\v\f()\[\]-]|" + "\xbf")
 DOUBTS_NEXT = "\xbf"  # a question mark before a word: "?MND", "? cause"
+WORDS_OF_MARKS = frozenset({"and", "or", "no", "negative", "present"})  # what marks and joined words are read as
 _BRACKETS = {"[": "(", "]": ")"}
 _ASKED = re.compile(r"(?<![^\s(,;:.\-])\?+(?=[ \t]*[a-z0-9])")
 # Signs that do the work of a dash; a hyphen does it where a blank follows, but for "hyper- or hypotonia".

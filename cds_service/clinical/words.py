@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 from cds_service.clinical.answer_kinds import AnswerKinds
@@ -32,7 +33,7 @@ from cds_service.clinical.clauses import (
 )
 from cds_service.clinical.lexicon import Lexicon, Words
 from cds_service.clinical.sides import each_side, side_told, sides_in, with_marks_in_words
-from cds_service.clinical.tokens import DOUBTS_NEXT, tokens
+from cds_service.clinical.tokens import DOUBTS_NEXT, WORDS_OF_MARKS, fold, tokens
 
 # "Examination: not normal" does not say "examination normal".
 # "No deficit (weakness, wasting)" explains what is denied.
@@ -213,7 +214,9 @@ class PhraseBook:
 
     def _said_with(self, text: str, words: str) -> list[set[str]]:
         """The kinds of blocking words around each place where a text says some words."""
-        wanted = tokens(words)
+        wanted = _listed(words)
+        if wanted[0] not in fold(text) and wanted[0] not in WORDS_OF_MARKS:  # asked of each report, hundreds of times
+            return []
         return [
             self._kinds_around(sentence, start, end, answer) | self._heading(heading)
             for sentence, answer, heading in sentences_of(tokens(text))
@@ -369,6 +372,12 @@ class PhraseBook:
 _CANCELS: Mapping[str, frozenset[str]] = {
     "denied": frozenset({"denial"}), "well": frozenset({"normal"}), "open": frozenset({"doubt"}), "": frozenset(),
 }  # fmt: skip
+
+
+@cache
+def _listed(words: str) -> Words:
+    """Words of the content, which are asked for in every report."""
+    return tokens(words)
 
 
 # "Clonus: present" is one statement. What denies stays an answer, which may be of a whole list.

@@ -134,8 +134,8 @@ def _from_judge(judge: Judge) -> Observer:
         found = judge(case)
         if not found.present:
             return []
-        evidence = found.evidence or (Evidence("", "by rule"),)
-        return [Statement(e, found.newest, standing=True, sites=found.sites) for e in evidence]
+        evidence, newest = found.evidence or (Evidence("", "by rule"),), found.newest
+        return [Statement(e, newest, standing=True, sites=found.sites) for e in evidence]
 
     return observe
 

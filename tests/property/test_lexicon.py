@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.clinical.lexicon import Lexicon
-from cds_service.clinical.tokens import tokens
+from cds_service.clinical.tokens import WORDS_OF_MARKS, fold, tokens
 from cds_service.knowledge.files import read_yaml
 from tests.conftest import ROOT
 
@@ -37,3 +37,31 @@ def test_an_index_says_what_the_whole_list_says(
 
 def _stands(words: tuple[str, ...], said: list[str], place: int) -> bool:
     return tuple(said[place : place + len(words)]) == words
+
+
+_PIECES = [
+    "ab",
+    "weak/ab",
+    "weak+ab",
+    "x-ray",
+    "é",
+    "4/5",
+    " ",
+    ", ",
+    ". ",
+    ": ",
+    "(+)",
+    "(-)",
+    "(–)",
+    "'",
+    "and/or",
+    "?",
+    "→",
+    "\n",
+]
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=9).map("".join))
+def test_a_word_that_the_folded_text_does_not_hold_comes_from_a_mark(text: str) -> None:
+    for word in tokens(text):
+        assert not word[0].isalnum() or word in fold(text) or word in WORDS_OF_MARKS
