@@ -15,6 +15,7 @@ from cds_service.clinical.presence import UNKNOWN
 LIMIT = 140
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _MOST_NAMED = 3
+_ADDRESS = re.compile(r"//|:/|\bwww\.|[^@]@[^@]", re.IGNORECASE)
 _UNTIL_SHORT = 8  # the shortest a record's own words are cut to
 
 _ABNORMAL_REPORTS = (
@@ -168,13 +169,17 @@ def _drugs(case: Case) -> list[Evidence]:
 
 
 def _plain(words: str) -> str:
-    """Words of the record for a summary, which is plain text: one line, and nothing that looks like markup."""
-    return " ".join("".join(c if c.isprintable() and c not in "<>[]`*_\\" else " " for c in words).split())
+    """Words of the record for a summary, which is plain text: one line, and nothing that looks like markup.
+
+    Clients make links of bare addresses: those are left out.
+    """
+    said = "".join(c if c.isprintable() and c not in "<>[]`*_\\" else " " for c in words).split()
+    return " ".join(word for word in said if not _ADDRESS.search(word))
 
 
 def _drug(card: CardPlan, case: Case, most: int) -> str:
     titles = (e.title.split(" ")[0].strip("[],") if len(e.title) > 40 else e.title for e in _drugs(case))
-    return _and(list(dict.fromkeys(map(_plain, titles))), most) or "a medicine"
+    return _and(list(dict.fromkeys(filter(None, map(_plain, titles)))), most) or "a medicine"
 
 
 def _drug_days(card: CardPlan, case: Case, most: int) -> str:
@@ -240,7 +245,7 @@ def label(case: Case) -> str:
 
 
 def _label(card: CardPlan, case: Case, most: int) -> str:
-    return label(case) or "a neuromuscular diagnosis"
+    return _plain(label(case)) or "a neuromuscular diagnosis"
 
 
 _FILLERS: dict[str, Callable[[CardPlan, Case, int], str]] = {

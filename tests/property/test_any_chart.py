@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, assume, given, note, settings
 from hypothesis import strategies as st
 
@@ -546,13 +547,26 @@ _NASTY = (
     "long " * 100, "x" * 500, "<!-- hidden", "\\](javascript:1)", "{drug} {results}", "ﬁ ½ Ⅷ 筋肉 💥",
 )  # fmt: skip
 
+# Charts of which a summary names a disease or a medicine in the record's own words.
+_NAMED_IN_SUMMARIES: list[Sketches] = [
+    [{"problem": "G12.21", "text": "ALS"}],
+    [{"problem": "G12.21", "text": "ALS"}, {"exam": "muscle_weakness_limb", "value": "yes", "on": "today"}],
+    [{"medicine": "med_beta_agonist", "text": "salbutamol", "since": "50 days ago"}],
+]  # fmt: skip
+
 
 @examples(48)
-@given(charts(), st.lists(entries(texts=st.sampled_from(_NASTY)), max_size=6), st.sampled_from(_NASTY))
-def test_no_markup_of_the_record_reaches_a_card(sketches: Sketches, more: Sketches, name: str) -> None:
+@given(
+    charts(),
+    st.lists(entries(texts=st.sampled_from(_NASTY)), max_size=6),
+    st.sampled_from(_NASTY),
+    st.sampled_from([[], *_NAMED_IN_SUMMARIES]),
+)
+def test_no_markup_of_the_record_reaches_a_card(sketches: Sketches, more: Sketches, name: str, named: Sketches) -> None:
     twitch = {**sketches[1], "text": f"muscle twitching {name}", "note": name}
     medicine = {"medicine": "med_beta_agonist", "text": f"{name} salbutamol {name}", "since": "50 days ago"}
-    _, cards = judged(found_in([sketches[0], twitch, *sketches[2:], *more, medicine]))
+    told = [sketch | {"text": f"{sketch['text']} {name}"} if "text" in sketch else sketch for sketch in named]
+    _, cards = judged(found_in([sketches[0], twitch, *sketches[2:], *more, medicine, *told]))
     for card in cards:
         detail = card["detail"]
         assert not re.search(r"<\s*[a-zA-Z!/]", detail), "HTML"
@@ -564,6 +578,19 @@ def test_no_markup_of_the_record_reaches_a_card(sketches: Sketches, more: Sketch
         assert all(ch.isprintable() or ch == "\n" for ch in detail), "a control character"
         assert len(card["summary"]) < 140
         assert all(ch.isprintable() for ch in card["summary"])
+        assert not re.search(r"[<>\[\]`*_\\]|//|evil\.example", card["summary"].replace("<5", "")), card["summary"]
+
+
+@pytest.mark.parametrize("name", _NASTY)
+@pytest.mark.parametrize("named", _NAMED_IN_SUMMARIES)
+def test_no_markup_of_a_named_disease_or_medicine_reaches_a_summary(named: Sketches, name: str) -> None:
+    told = [sketch | {"text": f"{sketch['text']} {name}"} if "text" in sketch else sketch for sketch in named]
+    _, cards = judged(
+        Sketcher(READING.codes, TODAY).record([{"patient": {"age": 50}}, {"twitch": "10 days ago"}, *told])
+    )
+    summaries = " ".join(card["summary"] for card in cards)
+    assert any(sketch.get("text", "") and sketch["text"] in summaries for sketch in named), summaries
+    assert summaries.isprintable() and not re.search(r"[<>\[\]`*_\\]|//|evil\.example", summaries), summaries
 
 
 @examples(20)
