@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -53,7 +55,16 @@ def serve(bind: str, workers: int) -> None:
     """
     gc.disable()  # nothing that a start makes is thrown away; the collector is set once all is loaded
     # Read when the metrics are imported: the workers share their figures in this folder.
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="cds-service-metrics-")
+    figures, starter = tempfile.mkdtemp(prefix="cds-service-metrics-"), os.getpid()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = figures
+    try:
+        _serve(bind, workers)
+    finally:
+        if os.getpid() == starter:  # a worker that leaves comes by here too, and the others still count
+            shutil.rmtree(figures, ignore_errors=True)
+
+
+def _serve(bind: str, workers: int) -> None:
     from cds_service.knowledge.files import folder
     from cds_service.serve import serve as run
     from cds_service.settings import read_settings
@@ -64,20 +75,24 @@ def serve(bind: str, workers: int) -> None:
 
     request = folder("fixtures") / "requests" / "hand-weakness.json"
 
+    socket = bind.removeprefix("unix:") if bind.startswith("unix:") else ""
+    place = "http://localhost" if socket else f"http://{bind}"
+    curl = f"curl --unix-socket {shlex.quote(socket)}" if socket else "curl"
+
     def ready() -> None:
         known, proof = {
             "off": ("authentication is off: keep it on this machine", ""),
             "jwt": ("clients are known by their tokens (CDS_AUTH=jwt)", ' -H "Authorization: Bearer $TOKEN"'),
             "proxy": ("clients are known by the proxy (CDS_AUTH=proxy)", f" -H '{now.proxy_header}: trial'"),
         }[now.auth]
-        click.echo(f"Listening on http://{bind} – {known}.")
+        click.echo(f"Listening on {bind if socket else place} – {known}.")
         click.echo(f"Content:    {now.content or 'as it comes along'} – draft, not clinically approved.")
         if is_on(now, bind):
-            click.echo(f"Workbench:  http://{bind}/workbench")
-        click.echo(f"Discovery:  curl{proof} http://{bind}/cds-services")
+            click.echo(f"Workbench:  {place}/workbench{' at that socket' if socket else ''}")
+        click.echo(f"Discovery:  {curl}{proof} {place}/cds-services")
         click.echo(
-            f"Cards:      curl{proof} -H 'Content-Type: application/json' --data @{request} "
-            f"http://{bind}/cds-services/muscle-twitching"
+            f"Cards:      {curl}{proof} -H 'Content-Type: application/json' --data @{request} "
+            f"{place}/cds-services/muscle-twitching"
         )
 
     with clear_errors():

@@ -140,6 +140,7 @@ def _options(
         "on_exit": lambda server: metrics.forget(),
         "control_socket_disable": True,
         "chdir": str(state_folder()),
+        "umask": 0o117,  # of a unix socket, for the user and group of the service: whoever can write to it is the proxy
         "accesslog": None,
         "loglevel": "warning",
         "logger_class": Log,

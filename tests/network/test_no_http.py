@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,9 @@ def test_what_a_caller_writes_about_proxies_changes_nothing(served: Served, head
 
 def test_over_a_unix_socket_the_host_header_does_not_choose_the_address(tmp_path: Path) -> None:
     path = tmp_path / "s"
-    with serving(tmp_path, "--bind", f"unix:{path}", CDS_OPERATIONS_BIND="127.0.0.1:59999"):
+    with serving(tmp_path, "--bind", f"unix:{path}", CDS_OPERATIONS_BIND="127.0.0.1:59999") as served:
+        lines, mode = served.printed.splitlines(), stat.S_IMODE(path.stat().st_mode)
+        kept = {file.name: stat.S_IMODE(file.stat().st_mode) for file in served.state.rglob("*") if file.is_file()}
         answers = {}
         for target in ("/metrics", "/health/ready", "/cds-services"):
             with socket.socket(socket.AF_UNIX) as connection:
@@ -103,8 +106,27 @@ def test_over_a_unix_socket_the_host_header_does_not_choose_the_address(tmp_path
                 response.begin()
                 answers[target] = response.status
     assert answers == {"/metrics": 404, "/health/ready": 404, "/cds-services": 200}
+    assert mode == 0o660, "with CDS_AUTH=proxy whoever can write to it is any client"
+    assert kept and set(kept.values()) == {0o600}
+    assert f"Listening on unix:{path} " in "\n".join(lines)
+    shown = [line for line in lines if " curl " in line]
+    assert len(shown) == 2
+    assert all(f" curl --unix-socket {path} " in line and " http://localhost/cds-services" in line for line in shown)
 
 
 def test_two_addresses_with_one_port_do_not_start(tmp_path: Path) -> None:
     said = refused(tmp_path, "--bind", "127.0.0.1:8123", CDS_OPERATIONS_BIND="127.0.0.2:8123")
     assert "CDS_OPERATIONS_BIND needs another port" in said
+
+
+def test_a_start_that_fails_and_a_stop_leave_nothing_in_the_folder_for_temporary_files(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    refused(tmp_path, "--bind", "127.0.0.1:8123", CDS_OPERATIONS_BIND="127.0.0.2:8123", TMPDIR=str(scratch))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused(tmp_path, "--bind", f"127.0.0.1:{taken.getsockname()[1]}", TMPDIR=str(scratch))
+    assert list(scratch.iterdir()) == []
+    with serving(tmp_path, TMPDIR=str(scratch)) as served:
+        assert served.ask("GET", "/metrics")[0] == 200
+        assert list(scratch.glob("cds-service-metrics-*"))
+    assert list(scratch.glob("cds-service-metrics-*")) == []
