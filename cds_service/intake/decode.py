@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from typing import Any
 
 import orjson
@@ -14,7 +15,8 @@ def decode(body: bytes) -> Any:
     if not body:
         raise RequestError(400, Fault("$", "the body is empty", "send a CDS Hooks request as JSON"))
     try:
-        return orjson.loads(body)
+        # A byte order mark is not JSON, but a parser may pass over it (RFC 8259, 8.1).
+        return orjson.loads(memoryview(body)[len(BOM_UTF8) :] if body.startswith(BOM_UTF8) else body)
     except orjson.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise RequestError(400, Fault("$", f"the body is no JSON at {place}", "send JSON in UTF-8")) from None

@@ -30,7 +30,7 @@ class Lenient(Schema):
 
 
 class _Context(Lenient):
-    userId = fields.String(load_default="", validate=validate.Length(max=_LONGEST))
+    userId = fields.String(load_default="", allow_none=True, validate=validate.Length(max=_LONGEST))
     patientId = fields.String(required=True, validate=_WORD)
     encounterId = fields.String(load_default="", allow_none=True, validate=validate.Length(max=_LONGEST))
 
@@ -57,6 +57,7 @@ class _HookRequest(Lenient):
     hookInstance = fields.UUID(required=True)
     fhirServer = fields.String(
         load_default="",
+        allow_none=True,
         validate=[
             validate.Length(max=_LONGEST_SERVER),
             validate.Regexp(_SERVER, error="is not an http or https address"),
@@ -121,7 +122,7 @@ _Text = Annotated[str, Meta(max_length=_LONGEST)]
 
 class _PlainContext(Struct):
     patientId: _Word
-    userId: _Text = ""
+    userId: _Text | None = None
     encounterId: _Text | None = None
 
 
@@ -140,7 +141,7 @@ class PlainEnvelope(Struct, kw_only=True):
     hook: Literal["patient-view"]
     hookInstance: UUID
     context: _PlainContext
-    fhirServer: Annotated[str, Meta(max_length=_LONGEST_SERVER, pattern=_SERVER)] = ""
+    fhirServer: Annotated[str, Meta(max_length=_LONGEST_SERVER, pattern=_SERVER)] | None = None
     fhirAuthorization: _PlainAuthorization | None = None
     extension: Any = None
 
@@ -155,9 +156,9 @@ class PlainEnvelope(Struct, kw_only=True):
         return HookRequest(
             patient_id=self.context.patientId,
             encounter_id=self.context.encounterId or "",
-            user_id=self.context.userId,
+            user_id=self.context.userId or "",
             hook_instance=str(self.hookInstance),
-            fhir_server=self.fhirServer,
+            fhir_server=self.fhirServer or "",
             authorization=FhirAuthorization(token.access_token) if token else None,
             extension=self.extension if isinstance(self.extension, dict) else {},
         )
@@ -175,10 +176,10 @@ def read_envelope(body: Any) -> HookRequest:
     return HookRequest(
         patient_id=context["patientId"],
         encounter_id=context["encounterId"] or "",
-        user_id=context["userId"],
+        user_id=context["userId"] or "",
         hook_instance=str(values["hookInstance"]),
         prefetch=values["prefetch"] or {},
-        fhir_server=values["fhirServer"],
+        fhir_server=values["fhirServer"] or "",
         authorization=FhirAuthorization(token["access_token"]) if token else None,
         extension=values["extension"] if isinstance(values["extension"], dict) else {},
     )

@@ -14,6 +14,7 @@ from cds_service.web.calls import note
 from cds_service.web.discovery import SERVICE
 from cds_service.web.state import state
 
+_PACKED = ("gzip", "x-gzip")  # two names of one encoding (RFC 9110, 8.4.1.3)
 _GZIP = 16 + zlib.MAX_WBITS
 _TOO_LARGE = Fault("$", "the body is too large", "ask for fewer resources, or raise CDS_MAX_BODY_MB")
 
@@ -38,12 +39,13 @@ def read_body(most: int) -> bytes:
     if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
         raise _unsupported("Content-Type", "is not JSON", "send Content-Type: application/json")
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("", "identity", "gzip"):
+    is_packed = encoding in _PACKED
+    if not is_packed and encoding not in ("", "identity"):
         raise _unsupported("Content-Encoding", "is not supported", "send the body uncompressed or as gzip")
     if request.content_length is not None and request.content_length > most:
         raise RequestError(413, _TOO_LARGE, code="too-long")  # before a byte of it is read
     raw = _received(most)
-    return _unpacked(raw, most) if encoding == "gzip" else raw
+    return _unpacked(raw, most) if is_packed else raw
 
 
 def _unsupported(header: str, what: str, remedy: str) -> RequestError:

@@ -39,37 +39,37 @@ def ask_for_the_rest(
     access: FhirAccess,
     asker: str = "",
     meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> dict[str, int]:
+    told: Callable[[dict[str, int]], None] = lambda _: None,
+) -> None:
     """Fetch the queries that the client has answered in no way, and the pages that follow those it sent.
 
     A key that is null or failed was answered. ``meanwhile``: what holds while the server is waited for.
-    Returns how many questions had which outcome.
+    ``told``: learns how many questions had which outcome, also when the call then fails.
     Raises RequestError 412 when a required query fails.
     """
     missing = [key for key in templates if key not in hook.prefetch and key not in found.answered]
     pages = found.next_pages[:_MOST_FOLLOWED]
     if not (missing or pages) or not hook.fhir_server:
-        return {}
+        return
     server = allowed(access.servers, hook.fhir_server)
     if server is None:
         # Optional queries stay unknown, and cut pages cut, as without a server.
         _require((key, Reason.NOT_LISTED) for key in missing)
-        return {}
+        return
     if missing and not _ID.match(hook.patient_id):
         _require((key, Reason.NO_ID) for key in missing)
         missing = []
     questions = [_query(key, templates[key], hook.patient_id) for key in missing]
     questions += [Question(page.key, next_link=page.link) for page in pages]
     if not questions:
-        return {}
+        return
     token = hook.authorization.access_token if hook.authorization else ""
     with meanwhile():
         answers = access.ask(server, questions, token, asker)
-    outcomes = _counted(answers)
+    told(_counted(answers))
     _sort_in(answers[: len(missing)], found)
     for page, answer in zip(pages, answers[len(missing) :], strict=True):
         _continue(page, answer, found)
-    return outcomes
 
 
 def _query(key: str, template: str, patient_id: str) -> Question:

@@ -71,10 +71,15 @@ def assess_call(body: Any, today: date) -> tuple[HookRequest, Outcome]:
     _note_who(hook, here, today)
     found = sort(hook.prefetch)
     templates = wanted_templates(today, here.settings.prefetch)
-    note(fhir=ask_for_the_rest(found, hook, templates, here.fhir, tenant, turn_left_to_others))
+    _note_outcomes({})
+    ask_for_the_rest(found, hook, templates, here.fhir, tenant, turn_left_to_others, _note_outcomes)
     source = ChartSource(settled(found), hook.patient_id, hook.encounter_id)
     dismissed = recall(here, tenant, hook.patient_id)
     return hook, assess(source, here.knowledge, here.reading, today, here.settings.policy, dismissed)
+
+
+def _note_outcomes(outcomes: dict[str, int]) -> None:
+    note(fhir=outcomes)
 
 
 def _note_who(hook: HookRequest, here: State, day: date) -> None:

@@ -36,7 +36,8 @@ NO_JSON = {
     "a comment": b"/* a comment */" + GOOD,
     "a trailing comma": GOOD.rstrip()[:-1] + b",}",
     "two documents": GOOD + GOOD,
-    "a byte order mark": b"\xef\xbb\xbf" + GOOD,
+    "nothing but a byte order mark": b"\xef\xbb\xbf",
+    "two byte order marks": b"\xef\xbb\xbf" * 2 + GOOD,
     "UTF-16": GOOD.decode().encode("utf-16"),
     "bytes that are no UTF-8": with_field(b'"\xff\xfe"'),
     "half of a surrogate pair": with_field(b'"\\ud800"'),
@@ -64,6 +65,7 @@ TOLERATED = {
     "nested nine hundred times where nobody reads": with_field(b"[" * 900 + b"]" * 900),
     "the smallest and largest doubles": with_field(b"[5e-324, 1.7976931348623157e308]"),
     "an integer beyond 64 bits": with_field(b"123456789012345678901234567890"),
+    "a byte order mark": b"\xef\xbb\xbf" + GOOD,
     "blanks before and after": b"\n\t " + GOOD + b"\r\n",
 }
 
@@ -83,10 +85,11 @@ def test_of_a_name_that_is_written_twice_the_last_one_counts() -> None:
     assert call(GOOD.replace(one, one + b', "patientId": "somebody-else"', 1)).status_code == 412
 
 
-def test_a_gzip_body_is_read_like_any_other() -> None:
+@pytest.mark.parametrize("name", ["gzip", "x-gzip", "GZIP"])
+def test_a_gzip_body_is_read_like_any_other(name: str) -> None:
     plain, packed = (
         call(GOOD, **{"Content-Encoding": "identity"}),
-        call(gzip.compress(GOOD), **{"Content-Encoding": "gzip"}),
+        call(gzip.compress(GOOD), **{"Content-Encoding": name}),
     )
     assert (plain.status_code, packed.status_code) == (200, 200)
     assert [c["summary"] for c in packed.get_json()["cards"]] == [c["summary"] for c in plain.get_json()["cards"]] != []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import re
@@ -102,6 +103,23 @@ def test_a_chart_without_encounter_or_known_user_is_assessed(field: str) -> None
     orders = [a["resource"] for c in answer["cards"] for s in c["suggestions"] for a in s["actions"]]
     assert orders
     assert not any({"encounterId": "encounter", "userId": "requester"}[field] in order for order in orders)
+
+
+@pytest.mark.parametrize("name", ["hand-weakness", "no-twitching"])
+@pytest.mark.parametrize("where", ["fhirServer", "fhirAuthorization", "extension", "encounterId", "userId"])
+def test_null_is_the_same_as_left_out(where: str, name: str) -> None:
+    """``no-twitching``: a chart that is passed over, whose envelope is read by other means."""
+    without = asked("hand-weakness")
+    if name == "no-twitching":
+        without["prefetch"]["conditions"] = None
+        without["prefetch"] = {key: without["prefetch"][key] for key in ("patient", "conditions")}
+    holder = "context" if where in without["context"] else ""
+    (without[holder] if holder else without).pop(where, None)
+    with_null = copy.deepcopy(without)
+    (with_null[holder] if holder else with_null)[where] = None
+    one, other = call(without), call(with_null)
+    assert (one.status_code, other.status_code) == (200, 200)
+    assert [c["summary"] for c in one.get_json()["cards"]] == [c["summary"] for c in other.get_json()["cards"]]
 
 
 def test_another_hook_is_refused() -> None:

@@ -273,6 +273,8 @@ def test_a_required_query_that_fails_is_412_and_says_why(site: Site, wrong: str,
     status, answer = site.call(site.request())
     assert time.monotonic() - before < DEADLINE + MARGIN
     assert (status, set(issues(answer))) == (412, {"prefetch.conditions"})
+    (line,) = (json.loads(said) for said in site.service.printed.splitlines()[-1:])
+    assert line["status"] == 412 and sum(line["fhir"].values()) == len(site.fhir.kinds) > 0, line
     assert reason in issues(answer)["prefetch.conditions"]
     assert site.stranger.asked == []
     assert site.fhir.kinds.count("Condition") == 1
