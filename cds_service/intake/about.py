@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,14 +17,20 @@ FINAL = frozenset({"final", "amended", "corrected", "appended"})
 TEXT_LENGTH = 2000  # longer notes are cut before phrases are looked for
 # Words cost more than anything else in a chart. No record says so much: 2000 examinations in words say half of it.
 MOST_WORDS = 2_000_000  # characters
+# Many small statements cost more than their letters say. A power by muscle and side has about 100 parts, the longest
+# forms some hundred questions, and nobody has a thousand studies of nerves, muscles, brain, spine or heart.
+MOST_COMPONENTS = 500  # of one Observation
+MOST_ITEMS = 1000  # of one QuestionnaireResponse, with those inside others
+MOST_REPORTS = 1000  # of one chart, on what is known as a study
 SHORT_NAME = 200  # characters; thousands of results have a name, and names of usual length do not count
 
 
 @dataclass
 class Attention:
-    """How many characters of one chart may still be listened to."""
+    """How many characters and reports of one chart may still be listened to."""
 
     left: int = MOST_WORDS
+    reports: int = MOST_REPORTS
 
     def give(self, texts: Iterable[str], free: int = 0) -> None:
         """Raises RequestError 413 when it is too much, whatever the order of the resources."""
@@ -36,6 +42,22 @@ class Attention:
         if self.left < 0:
             fault = Fault("prefetch", f"holds more than {MOST_WORDS} characters of text", "ask with narrower queries")
             raise RequestError(413, fault, code="too-long")
+
+    def one_more_report(self) -> None:
+        """Raises RequestError 413 when there are too many."""
+        self.reports -= 1
+        if self.reports < 0:
+            what = f"are more than {MOST_REPORTS} on studies"
+            raise RequestError(413, Fault("DiagnosticReport", what, "ask with narrower queries"), code="too-long")
+
+
+def at_most(most: int, parts: Iterator[Json], path: str) -> Iterator[Json]:
+    """The parts of one resource. Raises RequestError 413 when there are more than that."""
+    for count, part in enumerate(parts, start=1):
+        if count > most:
+            fault = Fault(path, f"has more than {most} entries in one resource", "leave that resource out")
+            raise RequestError(413, fault, code="too-long")
+        yield part
 
 
 @dataclass(frozen=True)

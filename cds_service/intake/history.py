@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from cds_service.clinical.chart import Answer, Entry, Site
 from cds_service.clinical.spans import Span
-from cds_service.intake.about import About, name_of
+from cds_service.intake.about import MOST_ITEMS, About, at_most, name_of
 from cds_service.intake.observations import read_result
 from cds_service.intake.shape import Json, element, elements, number, reference, span, text
 
@@ -23,7 +23,7 @@ def read_answers(raw: Json, about: About) -> Iterator[Entry]:
     ours = text(raw, "questionnaire").split("|")[0].endswith(about.reading.questionnaire)
     when = span(raw, "authored")
     clinician = "Practitioner" in reference(raw, "author") or "Practitioner" in reference(raw, "source")
-    for item in _items(raw):
+    for item in at_most(MOST_ITEMS, _items(raw), "QuestionnaireResponse.item"):
         yield from _own_answer(item, raw, when, about) if ours else _foreign_answer(item, raw, when, clinician, about)
 
 

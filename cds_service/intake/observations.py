@@ -11,7 +11,17 @@ from cds_service.clinical.chart import UNTIMED, Entry, Match, Quantity, Result, 
 from cds_service.clinical.gate import GATE_ROLES
 from cds_service.clinical.tokens import fold
 from cds_service.errors import UnreadableError
-from cds_service.intake.about import FINAL, SHORT_NAME, TEXT_LENGTH, About, heard, name_of, places
+from cds_service.intake.about import (
+    FINAL,
+    MOST_COMPONENTS,
+    SHORT_NAME,
+    TEXT_LENGTH,
+    About,
+    at_most,
+    heard,
+    name_of,
+    places,
+)
 from cds_service.intake.concepts import ANSWERS, STRENGTH_EXAM, WORDS_OF_TWITCHING, Concept
 from cds_service.intake.shape import LONGEST_TEXT, Json, element, elements, number, span, status, text
 
@@ -45,7 +55,7 @@ def read_observation(raw: Json, about: About) -> Iterator[Entry]:
     if text(raw, "status") in _NO_RESULT:
         return
     yield from read_result(raw, raw, about, about.concepts.none)
-    for component in elements(raw, "component"):
+    for component in at_most(MOST_COMPONENTS, elements(raw, "component"), "Observation.component"):
         yield from read_result(component, raw, about, about.concepts.of(raw, "code", is_name=True))
 
 

@@ -98,6 +98,7 @@ def read_report(raw: Json, about: About) -> Iterator[Entry]:
     codes = named.with_studies
     if not codes:
         return
+    about.attention.one_more_report()
     said = (text(raw, "conclusion"), *(concept.title for concept in about.concepts.each(raw, "conclusionCode")))
     conclusion = ". ".join(filter(None, said))[:TEXT_LENGTH]
     yield Report(

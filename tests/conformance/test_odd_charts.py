@@ -225,6 +225,61 @@ def test_more_words_than_any_record_has_are_refused(key: str, wordy: Any, backwa
     assert "characters of text" in answer.json["issue"][0]["diagnostics"]
 
 
+def _by_muscle(body: Any, parts: int) -> Any:
+    made = observation(body, "power", 0, code={"text": "Motor examination"})
+    del made["valueQuantity"]
+    return made | {"component": [{"code": {"text": f"power {n}"}, "valueString": "4/5 weak"} for n in range(parts)]}
+
+
+def _form(body: Any, items: int, inside: int = 0) -> Any:
+    form = _answers(body, items, 1, "Weakness of an arm?")
+    deepest = [{"linkId": "y", "text": "Since when?", "answer": [{"valueString": "May"}]}] * inside
+    return form | {"item": [*form["item"][:-1], form["item"][0] | {"item": deepest}]}
+
+
+def _reports(body: Any, count: int, name: str = "EMG") -> list[Any]:
+    report = {
+        "resourceType": "DiagnosticReport", "status": "final", "effectiveDateTime": "2026-06-01",
+        "code": {"text": name}, "subject": {"reference": f"Patient/{patient(body)}"}, "conclusion": "Fibrillation potentials in the left arm.",
+    }  # fmt: skip
+    return [report | {"id": f"r{n}"} for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("key", "made", "status", "path"),
+    [
+        pytest.param("findings", lambda b: [_by_muscle(b, 12_000)], 413, "Observation.component", id="12000 parts"),
+        pytest.param("findings", lambda b: [_by_muscle(b, 501)], 413, "Observation.component", id="501 parts"),
+        pytest.param("findings", lambda b: [_by_muscle(b, 500)], 200, "", id="500 parts"),
+        pytest.param("answers", lambda b: [_form(b, 8000)], 413, "QuestionnaireResponse.item", id="8000 items"),
+        pytest.param("answers", lambda b: [_form(b, 999, 2)], 413, "QuestionnaireResponse.item", id="1001 items"),
+        pytest.param("answers", lambda b: [_form(b, 998, 2)], 200, "", id="1000 items"),
+        pytest.param("answers", lambda b: [_form(b, 900), _form(b, 900)], 200, "", id="two forms"),
+        pytest.param("reports", lambda b: _reports(b, 1500), 413, "DiagnosticReport", id="1500 EMGs"),
+        pytest.param("reports", lambda b: _reports(b, 200), 200, "", id="200 EMGs"),
+        pytest.param("reports", lambda b: _reports(b, 1500, "Letter"), 200, "", id="1500 letters"),
+    ],
+)
+def test_more_parts_or_reports_than_any_chart_has_are_refused(key: str, made: Any, status: int, path: str) -> None:
+    body = request()
+    body["prefetch"].setdefault(key, bundle())
+    body["prefetch"][key]["entry"] += bundle(*made(body))["entry"]
+    answer = call(body)
+    assert answer.status_code == status
+    if path:
+        (issue,) = answer.json["issue"]
+        assert (issue["expression"], issue["code"]) == ([path], "too-long")
+        assert "more than" in issue["diagnostics"]
+
+
+def test_many_parts_of_a_chart_without_twitching_end_in_silence() -> None:
+    body = request()
+    body["prefetch"]["conditions"] = bundle()
+    body["prefetch"]["findings"] = bundle(_by_muscle(body, 501))
+    answer = call(body)
+    assert (answer.status_code, answer.json["cards"]) == (200, [])
+
+
 def test_a_chart_of_2000_resources_may_be_as_wordy_as_charts_are() -> None:
     body = request()
     said = "Power 5/5 throughout, reflexes normal and symmetrical, no wasting seen. " * 4
