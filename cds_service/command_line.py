@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -29,6 +30,16 @@ def day(text: str | None, option: str = "--today") -> date:
     except ValueError:
         said = f"write the date like 2026-06-15, from {DAYS[0].year} to {DAYS[1].year}"
         raise click.BadParameter(said, param_hint=option) from None
+
+
+@contextmanager
+def for_nobody_else() -> Iterator[None]:
+    """What is written inside, here and in processes begun here, is for this user alone: it tells of patients."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager

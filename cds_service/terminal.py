@@ -65,7 +65,18 @@ def card_lines(card: dict[str, Any]) -> Iterator[str]:
 
 
 def explain_lines(assessment: Assessment) -> Iterator[str]:
-    """Every fact with evidence, every hypothesis, every rung of the ladder, every test withheld."""
+    """Every fact with evidence, every hypothesis, every rung of the ladder, every test withheld.
+
+    Each is one line; what could steer a terminal is taken out of the words of a record.
+    """
+    return map(_harmless, _explained(assessment))
+
+
+def _harmless(line: str) -> str:
+    return line if line.isprintable() else "".join(sign if sign.isprintable() else " " for sign in line)
+
+
+def _explained(assessment: Assessment) -> Iterator[str]:
     case = assessment.case
     yield f"As of {assessment.today}, content {case.knowledge.version}"
     yield from _headed("Ladder", map(_rung, assessment.ladder))
@@ -80,7 +91,8 @@ def _headed(heading: str, lines: Iterable[str]) -> Iterator[str]:
     """Lines under their heading; nothing when there are none."""
     listed = list(lines)
     if listed:
-        yield f"\n{heading}"
+        yield ""
+        yield heading
         yield from listed
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cds_service.command_line import clear_errors, content_option, day
+from cds_service.command_line import clear_errors, content_option, day, for_nobody_else
 from cds_service.errors import ReviewError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def review(inputs: tuple[Path, ...], out: Path, **options: Any) -> None:
     After an interruption:  cds-service review export-2026-06/ --out review --as-of 2026-06-15 --resume
     On a Spark cluster:     cds-service review /shared/export/ --out review --spark spark://head:7077
     """
-    with clear_errors():
+    with clear_errors(), for_nobody_else():
         tally = reviewed(ordered(inputs, out, **options))
     for line in _told(tally, out):
         click.echo(line)
@@ -197,7 +197,7 @@ def compare(before: Path, after: Path, out: Path | None) -> None:
     DIR then holds comparison.html and changes.ndjson, a line for each patient whose advice changed.
     The exit code is 3 when either review has something in errors.ndjson: that was not compared.
     """
-    with clear_errors():
+    with clear_errors(), for_nobody_else():
         require("review")
         in_error = _compared(before, after, out)
     if in_error:
@@ -230,7 +230,7 @@ def impact(inputs: tuple[Path, ...], out: Path, content: Path, **options: Any) -
     A copy to change:   cp -r cards new-cards     (then edit, and cds-service check-content new-cards)
     What it changes:    cds-service impact --content new-cards export-2026-06/ --out impact
     """
-    with clear_errors():
+    with clear_errors(), for_nobody_else():
         require("review")
         from cds_service.review.content import ContentText, compiled
         from cds_service.review.run import MANIFEST

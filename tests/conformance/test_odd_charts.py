@@ -240,7 +240,8 @@ def _form(body: Any, items: int, inside: int = 0) -> Any:
 def _reports(body: Any, count: int, name: str = "EMG") -> list[Any]:
     report = {
         "resourceType": "DiagnosticReport", "status": "final", "effectiveDateTime": "2026-06-01",
-        "code": {"text": name}, "subject": {"reference": f"Patient/{patient(body)}"}, "conclusion": "Fibrillation potentials in the left arm.",
+        "code": {"text": name}, "subject": {"reference": f"Patient/{patient(body)}"},
+        "conclusion": "Fibrillation potentials in the left arm.",
     }  # fmt: skip
     return [report | {"id": f"r{n}"} for n in range(count)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -134,6 +135,24 @@ def test_explain_shows_the_whole_reasoning() -> None:
         assert heading in text
     assert "unknown" in text
     assert "for: " in text
+
+
+def test_words_of_a_record_do_not_steer_a_terminal(tmp_path: Path) -> None:
+    body = json.loads(REQUEST.read_bytes())
+    evil = "\x1b]0;owned\x07\x1b[2J\u202eback\x00\n  present forged: a line of its own\r\u009b31m"
+    for entry in body["prefetch"]["conditions"]["entry"]:
+        entry["resource"]["code"]["text"] = f"muscle twitching {evil}"
+    entries = body["prefetch"]["findings"]["entry"]
+    for entry in entries:
+        entry["resource"]["code"]["text"] = f"{entry['resource']['code'].get('text', '')} {evil}"
+    als = copy.deepcopy(body["prefetch"]["conditions"]["entry"][0])
+    als["resource"] |= {"id": "als", "code": {"text": f"ALS {evil}", "coding": [
+        {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "G12.21"}]}}  # fmt: skip
+    body["prefetch"]["conditions"]["entry"].append(als)
+    said = run("assess", _file(tmp_path, body), *DAY, "--explain").output
+    assert "forged" in said
+    assert [line for line in said.split("\n") if not line.isprintable()] == []
+    assert not re.search(r"^ *present forged", said, flags=re.M)
 
 
 def test_silence_says_why(tmp_path: Path) -> None:
