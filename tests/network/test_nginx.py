@@ -12,8 +12,9 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,6 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from cds_service import fhir
 from tests.conftest import FIXTURES, ROOT
 from tests.served import SERVICE, free_port, serving
 
@@ -111,10 +113,13 @@ def _pem(identity: Identity) -> str:
     return identity.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _configuration(folder: Path, port: int, service_port: int, server: Path, authority: Path) -> Path:
+def _configuration(
+    folder: Path, port: int, service_port: int, server: Path, authority: Path, edits: Mapping[str, str] | None = None
+) -> Path:
     """Our file as it is delivered, with the addresses and files of this test, run by an ordinary user."""
     delivered = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
     for old, new in (
+        *(edits or {}).items(),
         ("listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;"),
         ("127.0.0.1:8000", f"127.0.0.1:{service_port}"),
         ("/etc/cds-service/server.pem", str(server)),
@@ -122,7 +127,7 @@ def _configuration(folder: Path, port: int, service_port: int, server: Path, aut
         ("/etc/cds-service/clients-ca.pem", str(authority)),
         ("client_body_timeout 10s", "client_body_timeout 2s"),
     ):
-        assert delivered.count(old) == 1, old
+        assert delivered.count(old) == 1 or (edits and "clients-ca" in old), old
         delivered = delivered.replace(old, new)
     temporary = "".join(
         f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -184,27 +189,37 @@ def test_nobody_else_reaches_the_service(site: Site) -> None:
 
 def test_the_subject_that_a_client_claims_is_overwritten(site: Site, tmp_path: Path) -> None:
     """A small service of our own in the place of the real one shows what the proxy passes on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = free_port()
-        file = _configuration(
-            tmp_path, port, listener.getsockname()[1], site.authority.file.with_name("server.pem"), site.authority.file
-        )
-        process = subprocess.Popen([_nginx(), "-p", str(tmp_path), "-e", str(tmp_path / "error.log"), "-c", str(file)])
-        try:
-            _await(port, process, tmp_path / "error.log")
-            seen = _what_is_passed_on(Site(port, 0, site.authority, site.client, site.stranger), listener)
-        finally:
-            process.terminate()
-            process.wait(10)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        _proxy(site, tmp_path, listener.getsockname()[1]) as other,
+    ):
+        seen = _what_is_passed_on(other, listener)
     subjects = [line for line in seen.lower().splitlines() if "subject" in line]
     assert subjects == ["x-client-verified-subject: cn=ehr,o=clinic"]
     assert "forged" not in seen.lower()
 
 
-def _what_is_passed_on(site: Site, listener: socket.socket) -> str:
+@contextmanager
+def _proxy(site: Site, folder: Path, service_port: int, edits: Mapping[str, str] | None = None) -> Iterator[Site]:
+    """Another proxy, in front of that port. ``edits``: lines of the file that are written otherwise."""
+    port = free_port()
+    file = _configuration(
+        folder, port, service_port, site.authority.file.with_name("server.pem"), site.authority.file, edits
+    )
+    process = subprocess.Popen([_nginx(), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(file)])
+    try:
+        _await(port, process, folder / "error.log")
+        yield Site(port, service_port, site.authority, site.client, site.stranger)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _what_is_passed_on(site: Site, listener: socket.socket, certified: bool = True) -> str:
     names = (SUBJECT, SUBJECT.upper(), SUBJECT.replace("-", "_"))
     forged = dict.fromkeys(names, "CN=forged")
-    asking = Thread(target=lambda: site.ask("GET", "/cds-services", by=site.client, **forged), daemon=True)
+    by = site.client if certified else None
+    asking = Thread(target=lambda: site.ask("GET", "/cds-services", by=by, **forged), daemon=True)
     asking.start()
     listener.settimeout(20)
     connection, _ = listener.accept()
@@ -238,15 +253,57 @@ def test_a_body_that_never_ends_does_not_reach_the_service(site: Site) -> None:
     assert time.monotonic() - begun < 15
 
 
-def test_a_body_beyond_the_limit_is_refused(site: Site) -> None:
+def _is_outcome(headers: Any, raw: bytes, words: str) -> bool:
+    body = json.loads(raw)
+    assert fhir.faults(body) == []
+    assert headers["Content-Type"].split(";")[0] == "application/json"
+    return body["resourceType"] == "OperationOutcome" and words in body["issue"][0]["diagnostics"]
+
+
+def test_a_body_beyond_the_limit_of_the_service_is_refused_by_the_service(site: Site) -> None:
+    status, headers, raw = site.ask("POST", SERVICE, b" " * (20 * 1024 * 1024 + 1), site.client)
+    assert status == 413
+    assert _is_outcome(headers, raw, "CDS_MAX_BODY_MB")
+
+
+def test_a_body_beyond_the_limit_of_the_proxy_is_refused(site: Site) -> None:
     context = ssl.create_default_context(cadata=_pem(site.authority))
     context.load_cert_chain(site.client.file)
     connection = http.client.HTTPSConnection("127.0.0.1", site.port, timeout=30, context=context)
     connection.putrequest("POST", SERVICE)
-    connection.putheader("Content-Length", str(21 * 1024 * 1024))
+    connection.putheader("Content-Length", str(21 * 1024 * 1024 + 1))
     connection.endheaders()
-    assert connection.getresponse().status == 413
+    response = connection.getresponse()
+    assert response.status == 413
+    assert _is_outcome(response.headers, response.read(), "the body is too large")
     connection.close()
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_when_the_service_does_not_answer_the_proxy_says_so_in_json(site: Site, tmp_path: Path, listens: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        behind = listener.getsockname()[1]
+        if not listens:
+            listener.close()
+        edits = {"proxy_read_timeout 30s": "proxy_read_timeout 1s"}
+        with _proxy(site, tmp_path, behind, edits) as lonely:
+            status, headers, raw = lonely.ask("GET", "/cds-services", by=site.client)
+    assert status == (504 if listens else 502)
+    assert _is_outcome(headers, raw, "does not answer")
+
+
+def test_for_tokens_the_lines_that_the_file_names_are_taken_out(site: Site, tmp_path: Path) -> None:
+    delivered = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+    *named, kept = re.findall(r"take the three lines (\w+), (\w+) and\n# (\w+) out. The line (.+) stays", delivered)[0]
+    gone = {line: "" for line in delivered.splitlines() if line.strip().startswith(tuple(named))}
+    assert len(gone) == 3 and delivered.count(f"        {kept} ") == 1
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        _proxy(site, tmp_path, listener.getsockname()[1], gone) as open_to_all,
+    ):
+        seen = _what_is_passed_on(open_to_all, listener, certified=False).lower()
+    assert "get /cds-services" in seen
+    assert "forged" not in seen and "subject" not in seen
 
 
 def test_an_idle_connection_to_the_service_outlives_what_the_proxy_keeps(site: Site) -> None:
