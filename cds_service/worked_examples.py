@@ -18,6 +18,7 @@ from cds_service.clinical.findings import Case, Finding
 from cds_service.clinical.knowledge import CardOrder, Knowledge
 from cds_service.clinical.observe import code_of
 from cds_service.clinical.presence import Presence
+from cds_service.clinical.silence import Silence
 from cds_service.clinical.spans import Span
 from cds_service.clinical.workup import PRIORITIES, Withheld, plan, plan_order, priority_given
 from cds_service.intake.read import Reader
@@ -57,6 +58,10 @@ class GivenFacts(Case):
             if name in knowledge.analytes and finding.value is not None
             for lab in [LabValue(knowledge.analytes[name], finding.value, _RESULT)]
         }
+
+    def listen(self, silence: Silence) -> Case:
+        """Facts are given and not charted: the chart is silent, and every question is asked all the same."""
+        return self
 
 
 def _given(name: str, value: Any) -> Finding:
