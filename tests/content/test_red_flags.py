@@ -22,7 +22,7 @@ KINDS = frozenset({"exam", "symptom", "laboratory", "study", "context"})
 # Triggers, risks, places, normal results, what was done and planned, and what is left to the mimic card.
 HARMLESS = words("""
     abnormal_vital_72h age albumin_doubt alcohol_context aneurysm_clip anticoagulated at_rest b12_risk back_pain
-    bp_high_140_90 bradycardia claustrophobia cochlear_implant cold_exposure communication_barrier constant
+    bp_high_140_90 bp_severe_160_110 bradycardia claustrophobia cochlear_implant cold_exposure communication_barrier constant
     contrast_allergy core4_normal_once cramps deceased diarrhoea_72h diarrhoea_or_urination electrolyte_risk
     emergency_encounter_in_progress emg_done emg_normal emg_normal_180d emg_preliminary emg_valid
     exam_documented exam_done
@@ -36,7 +36,7 @@ HARMLESS = words("""
     mimic_hypnic mimic_joint_moves mimic_myoclonus mimic_painful_cramp mimic_rls mimic_tic mri_brain_done
     mri_cspine_done mri_lspine_done needle_phobia neuro_contact_180d neuro_contact_365d neuro_review_after_result
     neurostimulator nicotine nocturnal order_pending_emg_mri_referral organ_care_recent other_implant over_breathing
-    pacemaker postpartum_6wk power_normal power_sentence_normal pregnant pregnant_20wk progressive radiotherapy_6m
+    pacemaker postpartum_6wk power_normal power_sentence_normal pregnant pregnant_20wk pregnant_early progressive radiotherapy_6m
     recent_encounter_90d replacement_ordered sensation_normal severe sex site_arms_only site_eyelid site_eyelid_only
     site_face_beyond_eyelid site_focal site_legs_only site_migrating site_tongue site_widespread spreading
     stones_or_bones strenuous_exercise_7d sweating_acute t3_after_tsh tachycardia_100 thyroid_risk trigger_alcohol
