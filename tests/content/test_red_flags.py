@@ -22,7 +22,7 @@ KINDS = frozenset({"exam", "symptom", "laboratory", "study", "context"})
 # Triggers, risks, places, normal results, what was done and planned, and what is left to the mimic card.
 HARMLESS = words("""
     abnormal_vital_72h age albumin_doubt alcohol_context aneurysm_clip anticoagulated at_rest b12_risk back_pain
-    bp_high_140_90 bp_severe_160_110 bradycardia claustrophobia cochlear_implant cold_exposure communication_barrier constant
+    bp_high_140_90 bp_severe_160_110 bradycardia claustrophobia cochlear_implant cold_exposure communication_barrier confusion_known constant
     contrast_allergy core4_normal_once cramps deceased diarrhoea_72h diarrhoea_or_urination electrolyte_risk
     emergency_encounter_in_progress emg_done emg_normal emg_normal_180d emg_preliminary emg_valid
     exam_documented exam_done
@@ -49,7 +49,7 @@ PART_OF_ANOTHER = words("""
     arm_region_sign arm_sign_limb arm_sign_located arm_signs_both_sides arms_both_weak brain_sign_onset_unstated
     bulbar_region_sign
     bulbar_sign_located ck_over_3_repeated clonus_inducible clonus_spontaneous coarse_tremor_charted
-    cognition_subacute_charted distal_arm_sign drowsy_confused_charted ecg_potassium_change_charted face_one_sided
+    cognition_subacute_charted confusion_plain distal_arm_sign drowsy_confused_charted ecg_potassium_change_charted face_one_sided
     feeding_resumed_charted head_injury_charted hr_over_130 hyperreflexia_72h hyperreflexia_asymmetric_or_with_other
     hyperreflexia_stated_pathological jaw_or_trunk_rigidity_charted leg_region_sign leg_sign_located limb_both_legs
     limb_signs_both_sides myoclonus_72h new_af_charted
