@@ -51,7 +51,7 @@ PART_OF_ANOTHER = words("""
     bulbar_sign_located ck_over_3_repeated clonus_inducible clonus_spontaneous coarse_tremor_charted
     cognition_subacute_charted confusion_plain distal_arm_sign drowsy_confused_charted ecg_potassium_change_charted face_one_sided
     feeding_resumed_charted head_injury_charted hr_over_130 hyperreflexia_72h hyperreflexia_asymmetric_or_with_other
-    hyperreflexia_stated_pathological jaw_or_trunk_rigidity_charted leg_region_sign leg_sign_located limb_both_legs
+    hyperreflexia_stated_pathological jaw_or_trunk_rigidity_charted nms_charted leg_region_sign leg_sign_located limb_both_legs
     limb_signs_both_sides myoclonus_72h new_af_charted
     reflex_loss_on_both_sides sensory_located_in_arm sensory_located_in_leg sensory_on_both_legs temp_ge_38_5
     tremor_72h trunk_region_sign trunk_sign_located weak_in_leg weakness_located_in_both_legs
