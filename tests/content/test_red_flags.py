@@ -22,50 +22,46 @@ KINDS = frozenset({"exam", "symptom", "laboratory", "study", "context"})
 # Triggers, risks, places, normal results, what was done and planned, and what is left to the mimic card.
 HARMLESS = words("""
     abnormal_vital_72h age albumin_doubt alcohol_context aneurysm_clip anticoagulated at_rest b12_risk back_pain
-    bp_high_140_90 bp_severe_160_110 bradycardia claustrophobia cochlear_implant cold_exposure communication_barrier confusion_known constant
-    contrast_allergy core4_normal_once cramps deceased diarrhoea_72h diarrhoea_or_urination electrolyte_risk
-    emergency_encounter_in_progress emg_done emg_normal emg_normal_180d emg_preliminary emg_valid
-    exam_documented exam_done
-    exam_form_normal exam_limb_normal exam_normal exam_normal_once exam_reflexes_documented exam_sentence
-    exam_sentence_normal eyelid_full_closure family_kennedy family_nmd family_nmd_named family_thyroid
+    bp_high_140_90 bp_severe_160_110 bradycardia claustrophobia cochlear_implant cold_exposure communication_barrier
+    confusion_known constant contrast_allergy core4_normal_once cramps deceased diarrhoea_72h diarrhoea_or_urination
+    electrolyte_risk emergency_encounter_in_progress emg_done emg_normal emg_normal_180d emg_preliminary emg_valid
+    exam_documented exam_done exam_form_normal exam_limb_normal exam_normal exam_normal_once exam_reflexes_documented
+    exam_sentence exam_sentence_normal eyelid_full_closure family_kennedy family_nmd family_nmd_named family_thyroid
     feeding_resumed_10d followup_booked free_t4_after_tsh gut_surgery gynaecomastia headache_any_72h heat_sensitivity
     home_ventilated hospice hyperhidrosis icd insulin_pump irregular_pulse known_neuropathy_stable label_confirmed
-    labs_pending
-    lacrimation low_intake_risk lymphoedema_or_cellulitis male medicines_known metal_eye metal_level_done
-    mimic_blepharospasm mimic_hemifacial
-    mimic_hypnic mimic_joint_moves mimic_myoclonus mimic_painful_cramp mimic_rls mimic_tic mri_brain_done
-    mri_cspine_done mri_lspine_done needle_phobia neuro_contact_180d neuro_contact_365d neuro_review_after_result
-    neurostimulator nicotine nocturnal order_pending_emg_mri_referral organ_care_recent other_implant over_breathing
-    pacemaker postpartum_6wk power_normal power_sentence_normal pregnant pregnant_20wk pregnant_early progressive radiotherapy_6m
-    recent_encounter_90d replacement_ordered sensation_normal severe sex site_arms_only site_eyelid site_eyelid_only
-    site_face_beyond_eyelid site_focal site_legs_only site_migrating site_tongue site_widespread spreading
-    stones_or_bones strenuous_exercise_7d sweating_acute t3_after_tsh tachycardia_100 thyroid_risk trigger_alcohol
-    trigger_anxiety trigger_caffeine trigger_dehydration trigger_exercise trigger_eye_strain trigger_sleep_poor
-    trigger_stress trigger_viral_90d twitch_confirmed_exam twitch_current twitch_refuted twitch_sites
-    twitch_words_on_other_code umn_explained vegan_diet viral_infection_before_onset
+    labs_pending lacrimation low_intake_risk lymphoedema_or_cellulitis male medicines_known metal_eye metal_level_done
+    mimic_blepharospasm mimic_hemifacial mimic_hypnic mimic_joint_moves mimic_myoclonus mimic_painful_cramp mimic_rls
+    mimic_tic mri_brain_done mri_cspine_done mri_lspine_done needle_phobia neuro_contact_180d neuro_contact_365d
+    neuro_review_after_result neurostimulator nicotine nocturnal order_pending_emg_mri_referral organ_care_recent
+    other_implant over_breathing pacemaker postpartum_6wk power_normal power_sentence_normal pregnancy_words pregnant
+    pregnant_20wk pregnant_early progressive radiotherapy_6m recent_encounter_90d replacement_ordered sensation_normal
+    severe sex site_arms_only site_eyelid site_eyelid_only site_face_beyond_eyelid site_focal site_legs_only
+    site_migrating site_tongue site_widespread spreading stones_or_bones strenuous_exercise_7d sweating_acute
+    t3_after_tsh tachycardia_100 thyroid_risk trigger_alcohol trigger_anxiety trigger_caffeine trigger_dehydration
+    trigger_exercise trigger_eye_strain trigger_sleep_poor trigger_stress trigger_viral_90d twitch_confirmed_exam
+    twitch_current twitch_refuted twitch_sites twitch_words_on_other_code umn_explained vegan_diet
+    viral_infection_before_onset
 """)
 # Each is drawn from a finding that is a red flag: its place, its side, its degree, or the words for it.
 PART_OF_ANOTHER = words("""
     arm_region_sign arm_sign_limb arm_sign_located arm_signs_both_sides arms_both_weak brain_sign_onset_unstated
-    bulbar_region_sign
-    bulbar_sign_located ck_over_3_repeated clonus_inducible clonus_spontaneous coarse_tremor_charted
-    cognition_subacute_charted confusion_plain distal_arm_sign drowsy_confused_charted ecg_potassium_change_charted face_one_sided
-    feeding_resumed_charted head_injury_charted hr_over_130 hyperreflexia_72h hyperreflexia_asymmetric_or_with_other
-    hyperreflexia_stated_pathological jaw_or_trunk_rigidity_charted nms_charted leg_region_sign leg_sign_located limb_both_legs
-    limb_signs_both_sides myoclonus_72h new_af_charted
-    reflex_loss_on_both_sides sensory_located_in_arm sensory_located_in_leg sensory_on_both_legs temp_ge_38_5
-    tremor_72h trunk_region_sign trunk_sign_located weak_in_leg weakness_located_in_both_legs
-    weakness_located_in_leg weakness_of_old_stroke
+    bulbar_region_sign bulbar_sign_located ck_over_3_repeated clonus_inducible clonus_spontaneous
+    coarse_tremor_charted cognition_subacute_charted confusion_plain distal_arm_sign drowsy_confused_charted
+    ecg_potassium_change_charted face_one_sided feeding_resumed_charted head_injury_charted hr_over_130
+    hyperreflexia_72h hyperreflexia_asymmetric_or_with_other hyperreflexia_stated_pathological
+    jaw_or_trunk_rigidity_charted leg_region_sign leg_sign_located limb_both_legs limb_signs_both_sides myoclonus_72h
+    new_af_charted nms_charted reflex_loss_on_both_sides sensory_located_in_arm sensory_located_in_leg
+    sensory_on_both_legs temp_ge_38_5 tremor_72h trunk_region_sign trunk_sign_located weak_in_leg
+    weakness_located_in_both_legs weakness_located_in_leg weakness_of_old_stroke
 """)
 HARMLESS_CODES = words("""
     aneurysm_clip anticoagulation anxiety_disorder anxiety_symptom back_pain benign_fasciculation_syndrome
-    bleeding_disorder blepharospasm caffeine_intoxication cancer claustrophobia cochlear_implant
-    contrast_allergy cramp_fasciculation_syndrome dehydration diabetes diaphoresis eyelid_myokymia facial_myokymia
-    family_history_mnd fasciculation fatigue functional_neuro gestation_weeks gynaecomastia hemifacial_spasm heart_icd
-    heart_pacemaker hyperventilation insomnia lacrimation lymphedema metal_fragment muscle_cramp myalgia myoclonus
-    myokymia
-    neck_pain neurostimulator normal_neuro_exam palliative_hospice periodic_limb_movement postviral pregnancy
-    restless_legs severe_headache sleep_deprivation stimulant_use sweating tic tourette vitamin_d_deficiency
+    bleeding_disorder blepharospasm caffeine_intoxication cancer claustrophobia cochlear_implant contrast_allergy
+    cramp_fasciculation_syndrome dehydration diabetes diaphoresis eyelid_myokymia facial_myokymia family_history_mnd
+    fasciculation fatigue functional_neuro gestation_weeks gynaecomastia heart_icd heart_pacemaker hemifacial_spasm
+    hyperventilation insomnia lacrimation lymphedema metal_fragment muscle_cramp myalgia myoclonus myokymia neck_pain
+    neurostimulator normal_neuro_exam palliative_hospice periodic_limb_movement postviral pregnancy restless_legs
+    severe_headache sleep_deprivation stimulant_use sweating tic tourette vitamin_d_deficiency
 """)
 NO_CODE = frozenset({"bronchorrhoea", "head_drop", "myokymia_generalised", "refeeding"})  # only broader codes exist
 FRESH = ({"patient": {"age": 45}}, {"twitch": "5 days ago", "site": "right hand"})
