@@ -326,6 +326,8 @@ def _limit(result: Result, word: str, limit: float, unit: str) -> bool:
 def _on_side(result: Result, side: str | None) -> bool:
     if side is None:
         return True
+    if side == "critical":
+        return not result.flags.isdisjoint(("LL", "HH", "AA"))
     if result.value is None:
         return False
     below, above = result.value.beyond(result.range_low, result.range_high)
