@@ -382,5 +382,6 @@ def _listed(words: str) -> Words:
 
 # "Clonus: present" is one statement. What denies stays an answer, which may be of a whole list.
 _AS_ANSWER = re.compile(
-    r":\s+(?=(?:present|positive|inducible|sustained|extensor|flexor|upgoing|downgoing)(?![a-z]))", re.IGNORECASE
+    r":\s+(?=(?:present|positive|inducible|sustained|extensor|flexor|upgoing|downgoing)(?![a-z])|(?:[0-4][+-]?|5-)/5)",
+    re.IGNORECASE,
 )

@@ -173,7 +173,12 @@ _FORMS = {
 }
 
 
-def phrases(findings: Iterable[Spec], gate: Spec, lifted: Mapping[str, Iterable[str]]) -> list[Phrase]:
+_STANDS_FOR = re.compile(r"<([a-z]+)>")
+
+
+def phrases(
+    findings: Iterable[Spec], gate: Spec, lifted: Mapping[str, Iterable[str]], stand_for: Mapping[str, list[str]]
+) -> list[Phrase]:
     """Every phrase of the content; the gate's stems are phrases of their own."""
     found = []
     for spec in findings:
@@ -181,15 +186,25 @@ def phrases(findings: Iterable[Spec], gate: Spec, lifted: Mapping[str, Iterable[
         if not words:
             continue
         lifts = {kind for kind, names in lifted.items() if spec["id"] in names} | set(words["lifts"])
-        unless = tuple(tokens(block) for block in words["unless"])
+        unless = tuple(tokens(each) for block in words["unless"] for each in in_full(block, stand_for))
         for says, listed in ((True, words["present"]), (False, words["absent"])):
-            for text in listed:
+            for text in (each for one in listed for each in in_full(one, stand_for)):
                 found.append(Phrase(spec["id"], tokens(text), says, flag(words["denied"]), unless, frozenset(lifts)))
     for stem in (*gate["stems"], *gate["moving"]):
         # The stem itself stands for any word that begins with it, see Reading.says_twitching.
         for form in (stem, *_FORMS.get(stem, (stem + ending for ending in ("es", "s", "ing", "ings", "ed", "y")))):
             found.append(Phrase(TWITCHING_WORDS, (form,), True, True, (), frozenset()))
     return found
+
+
+def in_full(text: str, stand_for: Mapping[str, list[str]]) -> list[str]:
+    """A phrase of the content with every word of the list that it names: "wasting of <muscle>"."""
+    named = _STANDS_FOR.search(text)
+    if named is None:
+        return [text]
+    if named[1] not in stand_for:
+        raise ValueError(f"{text}: words.yaml has no list named {named[1]}")
+    return [each for word in stand_for[named[1]] for each in in_full(text.replace(named[0], word), stand_for)]
 
 
 def blocking(words: Spec) -> Blocking:

@@ -219,7 +219,7 @@ def compile_content(content: Content) -> tuple[Knowledge, Reading]:
     """Closures for every rule of checked content."""
     plain, tables = content.plain, content.tables
     gate, words = compiled.gate(plain["entry-gate.yaml"]), plain["words.yaml"]
-    phrases = compiled.phrases(content.findings.values(), plain["entry-gate.yaml"], words["lifted"])
+    phrases = compiled.phrases(content.findings.values(), plain["entry-gate.yaml"], words["lifted"], words["stand_for"])
     book = PhraseBook(phrases, compiled.blocking(words))
     analytes = {row["id"]: compiled.analyte(row) for row in content.analytes}
     classes = {row["id"]: compiled.drug_class(row) for row in tables["drug-classes.yaml"]}

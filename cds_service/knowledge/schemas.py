@@ -520,6 +520,7 @@ class WordLists(Reviewed):
     after = _lists()
     headings = _lists()
     lifted = _lists()
+    stand_for = _lists()
     yes = _phrases()
     no = _phrases()
     normal = _phrases()

@@ -12,6 +12,7 @@ import pytest
 
 from cds_service.clinical.tokens import fold, tokens
 from cds_service.clinical.words import Blocking, Phrase, PhraseBook
+from cds_service.knowledge.compile import in_full
 from cds_service.knowledge.files import read_yaml
 from tests.conftest import ROOT
 
@@ -752,3 +753,29 @@ def test_listening_leaves_nothing_behind_that_the_next_text_could_meet(knowledge
             book.cancelled_by(text, book.listen(name))
     assert _tables() == before
     assert [book.listen(name) for name in names] == heard
+
+
+def test_a_phrase_may_name_a_list_and_stands_for_each_of_its_words() -> None:
+    lists = {"muscle": ["calf", "deltoid"], "grade": ["3/5", "4/5"]}
+    assert in_full("no wasting", lists) == ["no wasting"]
+    assert in_full("<muscle> wasting", lists) == ["calf wasting", "deltoid wasting"]
+    assert in_full("<muscle> <grade>", lists) == ["calf 3/5", "calf 4/5", "deltoid 3/5", "deltoid 4/5"]
+    with pytest.raises(ValueError, match="no list named nerve"):
+        in_full("<nerve> palsy", lists)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("Weakness of right hand: 4/5", True),
+        ("Left triceps: 4-/5", True),
+        ("Weakness of right hand: 5/5", "silent"),
+        ("Hand weakness: 10/5/2026", "silent"),
+        ("No weakness of the hand: 4/5", None),
+    ],
+)
+def test_a_reduced_grade_behind_a_colon_belongs_to_what_stands_before_it(
+    text: str, verdict: bool | str | None, knowledge: Any
+) -> None:
+    heard = {one.finding: one.says for one in knowledge.phrase_book.listen(text)}
+    assert heard.get("weak_objective", "silent") is verdict
