@@ -382,6 +382,10 @@ def _listed(words: str) -> Words:
 
 # "Clonus: present" is one statement. What denies stays an answer, which may be of a whole list.
 _AS_ANSWER = re.compile(
-    r":\s+(?=(?:present|positive|inducible|sustained|extensor|flexor|upgoing|downgoing)(?![a-z])|(?:[0-4][+-]?|5-)/5)",
+    r":\s+(?=(?:present|positive|inducible|sustained|extensor|flexor|upgoing|downgoing)(?![a-z])|(?:[0-4][+-]?|5-)/5)"
+    r"|(?:(?<= exam)|(?<= examination)|(?<=bulk)|(?<=tone)|(?<=power)|(?<=strength)|(?<=reflexes))"
+    r":\s+(?=normal *(?:[.;,\n]|$))"
+    r"|(?:(?<=power)|(?<=strength)|(?<=reflexes)):\s+(?=5/5|2\+|symmetric|brisk|reduced)"
+    r"|(?:(?<=fasciculation)|(?<=fasciculations)):\s+(?=tongue *(?:[.;,\n]|and\b|$))",
     re.IGNORECASE,
 )

@@ -779,3 +779,26 @@ def test_a_reduced_grade_behind_a_colon_belongs_to_what_stands_before_it(
 ) -> None:
     heard = {one.finding: one.says for one in knowledge.phrase_book.listen(text)}
     assert heard.get("weak_objective", "silent") is verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "finding", "verdict"),
+    [
+        ("Seen today. Neurological exam: normal.", "exam_sentence_normal", True),
+        ("Neurological exam: normal tone", "exam_sentence_normal", "silent"),
+        ("Physical exam: normal", "exam_sentence_normal", "silent"),
+        ("Power: 5/5 throughout", "power_sentence_normal", True),
+        ("Power: normal in the arms, reduced in the legs", "power_sentence_normal", "silent"),
+        ("Bulk: normal; tone: normal", "atrophy", False),
+        ("Reflexes: 2+ and symmetric", "hyperreflexia", False),
+        ("Reflexes: brisk in the legs", "hyperreflexia", True),
+        ("Fasciculations: tongue, both arms", "tongue_wasting_fasc", True),
+        ("Fasciculations: tongue no, arms yes", "tongue_wasting_fasc", "silent"),
+        ("Fasciculation: none in the tongue", "tongue_wasting_fasc", "silent"),
+    ],
+)
+def test_what_an_examination_found_may_stand_behind_a_colon(
+    text: str, finding: str, verdict: bool | str | None, knowledge: Any
+) -> None:
+    heard = {one.finding: one.says for one in knowledge.phrase_book.listen(text)}
+    assert heard.get(finding, "silent") is verdict
