@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from sys import intern
 from typing import Any
 
 from cds_service import units
