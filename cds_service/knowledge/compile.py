@@ -186,11 +186,12 @@ def phrases(
         words = spec.get("words")
         if not words:
             continue
-        lifts = {kind for kind, names in lifted.items() if spec["id"] in names} | set(words["lifts"])
+        lifts = frozenset({kind for kind, names in lifted.items() if spec["id"] in names} | set(words["lifts"]))
         unless = tuple(tokens(each) for block in words["unless"] for each in in_full(block, stand_for))
         for says, listed in ((True, words["present"]), (False, words["absent"])):
             for text in (each for one in listed for each in in_full(one, stand_for)):
-                found.append(Phrase(spec["id"], tokens(text), says, flag(words["denied"]), unless, frozenset(lifts)))
+                said = tuple(map(intern, tokens(text)))  # a few words make thousands of phrases
+                found.append(Phrase(spec["id"], said, says, flag(words["denied"]), unless, lifts))
     for stem in (*gate["stems"], *gate["moving"]):
         # The stem itself stands for any word that begins with it, see Reading.says_twitching.
         for form in (stem, *_FORMS.get(stem, (stem + ending for ending in ("es", "s", "ing", "ings", "ed", "y")))):
