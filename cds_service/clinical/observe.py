@@ -333,7 +333,7 @@ def _on_side(result: Result, side: str | None) -> bool:
     below, above = result.value.beyond(result.range_low, result.range_high)
     if side == "inside":
         return not (below or above) and (result.range_low is not None or result.range_high is not None)
-    return above or "H" in result.flags if side == "above" else below or "L" in result.flags
+    return above or bool(result.flags & {"H", "HH"}) if side == "above" else below or bool(result.flags & {"L", "LL"})
 
 
 def _answer(spec: Spec) -> Observer:

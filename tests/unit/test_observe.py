@@ -303,6 +303,8 @@ def potassium(value: Any, on: str = "2 days ago", **more: Any) -> dict[str, Any]
         ({"range": "above"}, [potassium(3.4, range=[3.5, 5.0])], []),
         ({"range": "above"}, [potassium(5.1)], []),
         ({"range": "above"}, [potassium(5.1, flag="H")], ["5.1 mmol/L"]),
+        ({"range": "above"}, [potassium(5.1, flag="HH")], ["5.1 mmol/L"]),
+        ({"range": "below"}, [potassium(3.4, flag="LL")], ["3.4 mmol/L"]),
         ({"range": "above"}, [potassium(5.1, flag="L")], []),
         ({"range": "above"}, [potassium(">4.9", range=[3.5, 5.0])], []),
         ({"range": "above"}, [potassium(">5.1", range=[3.5, 5.0])], [">5.1 mmol/L"]),
