@@ -98,6 +98,7 @@ class Investigation:
     pending_for: int = 30
     also_pending: frozenset[str] = frozenset()
     not_when: tuple[Reason, ...] = ()
+    booked: Formula | None = None  # a visit that is booked soon enough stands for the referral
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from cds_service.clinical.analytes import LabValue, may_lie_beyond
 from cds_service.clinical.chart import Order
@@ -14,6 +15,8 @@ PRIORITIES = ("routine", "urgent", "asap", "stat")
 SUGGESTIONS_PER_CARD = 3
 STAT_DAYS = 1  # in an emergency only a result of today or yesterday spares a test
 RESULT_LATE_AFTER = {"laboratory": 7, "study": 30, "imaging": 30}  # days
+
+BOOKED_WITHIN = {"routine": 90, "urgent": 14, "asap": 2}  # days; nothing booked spares an emergency referral
 
 ASKED_BY_NAME = "what is missing is asked for by name on this card"
 
@@ -118,6 +121,9 @@ def plan_order(order: CardOrder, case: Case, asked: frozenset[str] = frozenset()
         newest = open_orders[0]
         because = f"already ordered on {newest.when}"
         return Withheld(investigation, "pending", because, (Evidence.of(newest, newest.status),))
+    visit = _booked(investigation, order.priority, case)
+    if visit is not None:
+        return Withheld(investigation, "pending", f"a visit is booked for {visit.when}", (visit,))
     for reason in (*order.unless, *investigation.not_when):
         found = reason.when(case)
         if found.present:
@@ -132,6 +138,16 @@ def plan_order(order: CardOrder, case: Case, asked: frozenset[str] = frozenset()
     if not items:
         return Withheld(investigation, "done", "a normal result still counts", tuple(done))
     return PlannedOrder(investigation, order.priority, items)
+
+
+def _booked(investigation: Investigation, priority: str, case: Case) -> Evidence | None:
+    """The booked visit that stands for a referral: one that is soon enough for its priority."""
+    days = BOOKED_WITHIN.get(priority)
+    if investigation.booked is None or days is None:
+        return None
+    last = case.today + timedelta(days=days)
+    visits = (e for e in investigation.booked(case).evidence if e.when and case.today <= e.when.first)
+    return next((e for e in visits if e.when and e.when.last <= last), None)
 
 
 def _is_pending(order: Order, investigation: Investigation, case: Case) -> bool:

@@ -255,6 +255,10 @@ class Sections:
                       items=tuple(Words(self._says.concept(one)) for one in spec["also_pending"]))  # fmt: skip
         yield Section("Not suggested when", f"An order of the last {spec['pending_for']} counts as pending.",
                       self._reasons(spec["not_when"]))  # fmt: skip
+        if spec.get("booked"):
+            yield Section("Pending while such a visit is booked",
+                          "Routine: in the next 90 days; urgent: 14; as soon as possible: 2; an emergency: never.",
+                          items=(self._rule(spec["booked"]),))  # fmt: skip
 
     def _holding(self, order: Spec) -> Words:
         """The values for which a request is made, and when a panel takes the place of single tests."""

@@ -377,6 +377,7 @@ def investigation(spec: Spec) -> Investigation:
         pending_for=days_of(spec["pending_for"]),
         also_pending=frozenset(spec["also_pending"]),
         not_when=tuple(reason(r) for r in spec["not_when"]),
+        booked=optional(spec.get("booked")),
     )
 
 

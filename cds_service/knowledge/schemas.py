@@ -362,6 +362,7 @@ class Investigation(Rule):
     pending_for = fields.String(required=True, validate=duration)
     also_pending = fields.List(fields.String(), load_default=list)
     not_when = fields.List(fields.Nested(Because), load_default=list)
+    booked = Formula()
 
 
 class AlsoNamed(Strict):

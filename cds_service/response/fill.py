@@ -67,7 +67,7 @@ def _and(names: list[str], most: int) -> str:
 def _workup(card: CardPlan, case: Case, most: int) -> str:
     orders = (order for suggestion in card.plan.suggestions for order in suggestion.orders)
     names = dict.fromkeys(order.investigation.short for order in orders if order.investigation.short)
-    return _and(list(names), len(names)) or "the tests below"
+    return _and(list(names), len(names)) or "tests listed below"
 
 
 def _findings(card: CardPlan, case: Case, most: int) -> str:

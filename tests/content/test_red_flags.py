@@ -32,15 +32,16 @@ HARMLESS = words("""
     irregular_pulse known_neuropathy_stable label_confirmed labs_pending lacrimation low_intake_risk
     lymphoedema_or_cellulitis male medicines_known metal_eye metal_level_done mimic_blepharospasm mimic_hemifacial
     mimic_hypnic mimic_joint_moves mimic_myoclonus mimic_painful_cramp mimic_rls mimic_tic mri_brain_done
-    mri_cspine_done mri_lspine_done needle_phobia neuro_contact_180d neuro_contact_365d neuro_review_after_result
-    neurostimulator nicotine nocturnal order_pending_emg_mri_referral organ_care_recent other_implant over_breathing
-    pacemaker postpartum_6wk power_normal power_sentence_normal pregnancy_words pregnant pregnant_20wk pregnant_early
-    progressive radiotherapy_6m recent_encounter_90d replacement_ordered sensation_normal severe sex site_arms_only
-    site_eyelid site_eyelid_only site_face_beyond_eyelid site_focal site_legs_only site_migrating site_widespread
-    spreading stones_or_bones strenuous_exercise_7d sweating_acute t3_after_tsh tachycardia_100 thyroid_risk
-    trigger_alcohol trigger_anxiety trigger_caffeine trigger_dehydration trigger_exercise trigger_eye_strain
-    trigger_sleep_poor trigger_stress trigger_viral_90d twitch_confirmed_exam twitch_current twitch_refuted
-    twitch_sites twitch_words_on_other_code umn_explained vegan_diet viral_infection_before_onset
+    mri_cspine_done mri_lspine_done needle_phobia neuro_contact_180d neuro_contact_365d neuro_contact_since_onset_180d
+    neuro_review_after_result neurology_booked neurostimulator nicotine nocturnal ophth_contact_90d
+    ophthalmology_booked order_pending_emg_mri_referral organ_care_recent other_implant over_breathing pacemaker
+    paed_neurology_booked postpartum_6wk power_normal power_sentence_normal pregnancy_words pregnant pregnant_20wk
+    pregnant_early progressive radiotherapy_6m recent_encounter_90d replacement_ordered sensation_normal severe sex
+    site_arms_only site_eyelid site_eyelid_only site_face_beyond_eyelid site_focal site_legs_only site_migrating
+    site_widespread spreading stones_or_bones strenuous_exercise_7d sweating_acute t3_after_tsh tachycardia_100
+    thyroid_risk trigger_alcohol trigger_anxiety trigger_caffeine trigger_dehydration trigger_exercise
+    trigger_eye_strain trigger_sleep_poor trigger_stress trigger_viral_90d twitch_confirmed_exam twitch_current
+    twitch_refuted twitch_sites twitch_words_on_other_code umn_explained vegan_diet viral_infection_before_onset
 """)
 # Each is drawn from a finding that is a red flag: its place, its side, its degree, or the words for it.
 PART_OF_ANOTHER = words("""

@@ -102,6 +102,25 @@ def test_in_an_emergency_only_a_result_of_today_or_yesterday_spares_a_test(
     assert isinstance(plan_order(CardOrder("LAB-K", "asap"), case), Withheld)
 
 
+@pytest.mark.parametrize(
+    ("priority", "day", "held"),
+    [
+        ("routine", "in 90 days", True),
+        ("routine", "in 91 days", False),
+        ("urgent", "in 14 days", True),
+        ("urgent", "in 15 days", False),
+        ("urgent", "1 day ago", False),
+        ("stat", "today", False),
+    ],
+)
+def test_a_visit_that_is_booked_soon_enough_stands_for_a_referral(
+    priority: str, day: str, held: bool, knowledge: Any, reading: Any
+) -> None:
+    case = case_of([{"twitch": "60 days ago"}, {"appointment": "spec_neurology", "on": day}], knowledge, reading)
+    result = plan_order(CardOrder("REF-NEURO", priority), case)
+    assert (isinstance(result, Withheld) and result.state == "pending") is held
+
+
 def test_a_repeat_is_asked_for_although_a_normal_result_counts(knowledge: Any, reading: Any) -> None:
     potassium = {"lab": "potassium", "value": 4.2, "unit": "mmol/L", "on": "today"}
     case = case_of([{"twitch": "60 days ago"}, potassium], knowledge, reading)
