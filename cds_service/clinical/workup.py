@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from cds_service.clinical.analytes import LabValue, may_lie_beyond
+from cds_service.clinical.analytes import Analyte, LabValue, may_lie_beyond
 from cds_service.clinical.chart import Order
 from cds_service.clinical.findings import Case, Evidence
 from cds_service.clinical.knowledge import CardDefinition, CardOrder, CardSuggestion, Investigation, OrderItem
@@ -136,7 +136,9 @@ def plan_order(order: CardOrder, case: Case, asked: frozenset[str] = frozenset()
         rest = "; a normal result of the rest still counts" if done else ""
         return Withheld(investigation, "done", f"{ASKED_BY_NAME}{rest}", tuple(done))
     if not items:
-        return Withheld(investigation, "done", "a normal result still counts", tuple(done))
+        analytes = (a for item in investigation.items for a in item.analytes)
+        kind = "the" if any(_is_settled(case.knowledge.analytes[a], case) for a in analytes) else "a normal"
+        return Withheld(investigation, "done", f"{kind} result still counts", tuple(done))
     return PlannedOrder(investigation, order.priority, items)
 
 
@@ -228,11 +230,16 @@ def _normal_and_valid(analyte: str, priority: str, case: Case) -> bool:
     row = case.knowledge.analytes[analyte]
     if row.never_spares:
         return False
-    if row.settled_when is not None and row.settled_when(case).present:
+    if _is_settled(row, case):
         return True
     members = [member for member, _ in row.any_of] or [analyte]
     found = case.bands
     return all(_is_normal(*found[member]) for member in members if member in found)
+
+
+def _is_settled(row: Analyte, case: Case) -> bool:
+    """An abnormal result that says what was to be known is not asked for again."""
+    return row.settled_when is not None and row.settled_when(case).present
 
 
 def _is_normal(lab: LabValue, band: str) -> bool:

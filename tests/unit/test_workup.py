@@ -121,6 +121,16 @@ def test_a_visit_that_is_booked_soon_enough_stands_for_a_referral(
     assert (isinstance(result, Withheld) and result.state == "pending") is held
 
 
+def test_an_abnormal_result_that_settles_the_question_is_not_called_normal(knowledge: Any, reading: Any) -> None:
+    given = [
+        {"twitch": "100 days ago"},
+        {"lab": "calcium_corrected", "value": 2.95, "unit": "mmol/L", "on": "10 days ago", "range": [2.2, 2.6]},
+        {"lab": "pth", "value": 18, "unit": "pmol/L", "on": "10 days ago", "flag": "H"},
+    ]
+    result = plan_order(CardOrder("LAB-PTH", "urgent"), case_of(given, knowledge, reading))
+    assert isinstance(result, Withheld) and result.because == "the result still counts"
+
+
 def test_a_repeat_is_asked_for_although_a_normal_result_counts(knowledge: Any, reading: Any) -> None:
     potassium = {"lab": "potassium", "value": 4.2, "unit": "mmol/L", "on": "today"}
     case = case_of([{"twitch": "60 days ago"}, potassium], knowledge, reading)
