@@ -103,9 +103,17 @@ def _spoken_results(definition: CardDefinition, case: Case) -> Iterator[tuple[La
             found.append((lab, "low" if band != "normal" else band))
     if {"CaCorr", "iCa"} & {lab.analyte.id for lab, _ in found}:
         found = [pair for pair in found if pair[0].analyte.id != "CaTotal"]  # the better measure of the same
-    yield from sorted(
-        found, key=lambda pair: (not pair[1].startswith("critical"), pair[0].analyte.danger, pair[0].analyte.id)
-    )
+    yield from sorted(found, key=danger)
+
+
+def danger(pair: tuple[LabValue, str]) -> tuple[bool, bool, int, str]:
+    """Critical values first, then those more than half way from the action limit to the critical one."""
+    (lab, band), analyte = pair, pair[0].analyte
+    critical = band.startswith("critical")
+    side = "lower" if "low" in band else "upper"
+    action, limit = getattr(analyte.action, side), getattr(analyte.critical, side)
+    near = action is not None and limit is not None and abs(lab.value.low - action) > abs(limit - action) / 2
+    return not critical, not critical and not near, analyte.danger, analyte.id
 
 
 def _result_words(lab: LabValue, band: str) -> str:

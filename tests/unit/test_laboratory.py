@@ -10,6 +10,7 @@ import pytest
 from cds_service.clinical.analytes import band, every_value, is_child, newest_value, still_counts, window
 from cds_service.clinical.chart import Quantity
 from cds_service.clinical.formula import compile_formula
+from cds_service.response.fill import danger
 from cds_service.worked_examples import case_of
 
 INFINITE = float("inf")
@@ -401,3 +402,20 @@ def test_a_critical_value_that_cannot_be_read_as_a_result_is_not_lost(
     results: list[dict[str, Any]], presence: str, knowledge: Any, reading: Any
 ) -> None:
     assert case_of(results, knowledge, reading)["critical_preliminary"].presence.value == presence
+
+
+@pytest.mark.parametrize(
+    ("values", "order"),
+    [
+        ({"potassium": 3.2, "magnesium": 0.45}, ["Mg", "K"]),  # more than half way to its critical limit
+        ({"potassium": 3.2, "magnesium": 0.60}, ["K", "Mg"]),
+        ({"potassium": 2.9, "magnesium": 0.45}, ["K", "Mg"]),
+        ({"potassium": 2.4, "magnesium": 0.45}, ["K", "Mg"]),
+    ],
+)
+def test_of_several_results_the_one_nearest_to_danger_is_named_first(
+    values: dict[str, float], order: list[str], knowledge: Any, reading: Any
+) -> None:
+    given = [{"lab": name, "value": value, "unit": "mmol/L", "on": "today"} for name, value in values.items()]
+    bands = case_of(given, knowledge, reading).bands
+    assert [lab.analyte.id for lab, _ in sorted((bands[n] for n in ("K", "Mg")), key=danger)] == order
