@@ -258,13 +258,14 @@ def _adjusted_calciums(analyte: Analyte, case: Case) -> list[LabValue]:
     for albumin in values(case.knowledge.analytes["Alb"], case):
         if albumin.result.when is not None and albumin.value.exact:
             albumins.setdefault(albumin.result.when.last, []).append(albumin)
-    reach = range(-int(numbers["same_draw_within"]), int(numbers["same_draw_within"]) + 1)
+    reach = int(numbers["same_draw_within"])
     computed = []
     for calcium in values(case.knowledge.analytes["CaTotal"], case):
         if calcium.result.when is None or not calcium.value.exact:
             continue
         drawn = calcium.result.when.last
-        near = [(abs(apart), a) for apart in reach for a in albumins.get(drawn + timedelta(days=apart), ())]
+        apart = ((abs((day - drawn).days), found) for day, found in sorted(albumins.items()))
+        near = [(days, albumin) for days, found in apart if days <= reach for albumin in found]
         adjusted = _adjust(analyte, calcium, near, numbers, case)
         if adjusted is not None:
             computed.append(adjusted)

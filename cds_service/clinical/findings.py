@@ -126,7 +126,10 @@ class Case:
         return known
 
     def listen(self, silence: Silence) -> Case:
-        """Find out what the chart speaks of, so that from now on nothing else is asked. Until then everything is."""
+        """Find out what the chart speaks of, so that from now on nothing else is asked. Until then everything is.
+
+        So findings must come of the chart: a case whose facts are given listens to nothing.
+        """
         self._reached = silence.reached_by(self)
         self._silence = silence
         return self

@@ -74,7 +74,7 @@ def silence(knowledge: Knowledge, questions: Questions) -> Silence:
         readers[name] = readers.get(name, 0) | 1 << places[name]
         for key in case.looked_at[name]:
             readers[key] = readers.get(key, 0) | readers[name]
-    return Silence(answers, places, readers)
+    return Silence(answers, places, {key: asked for key, asked in readers.items() if key not in places})
 
 
 class _SilentCase(Case):

@@ -24,6 +24,7 @@ ANSWERS = {
 }  # fmt: skip
 STRENGTH_EXAM = "strength_exam"
 _MOST_NAMES = 2000
+_MOST_CODES = 8  # of one name: a code alone may be repeated without end
 _LONGEST_NAME = 600  # characters with its codes; LOINC, SNOMED CT and an own code, each with its words, have 400
 WORDS_OF_TWITCHING = Match(TWITCHING_WORDS, "words", "text", "")
 
@@ -53,8 +54,9 @@ class Concept:
 
     @property
     def may_be_shared(self) -> bool:
-        """Whether it may be remembered from chart to chart as a name: it carries a code and is as short as one."""
-        return bool(self.code) and self.length + sum(map(len, chain(*self.codings))) < _LONGEST_NAME
+        """Whether it may be remembered from chart to chart: it carries a few codes, and is as short as a name."""
+        coded = 0 < len(self.codings) <= _MOST_CODES and all(system and code for system, code in self.codings)
+        return coded and self.length + sum(map(len, chain(*self.codings))) < _LONGEST_NAME
 
     @cached_property
     def is_coded(self) -> bool:
@@ -159,15 +161,16 @@ def is_coded(codes: tuple[Match, ...]) -> bool:
 
 @lru_cache(maxsize=2)
 def _shared_names(reading: Reading) -> Remembered[Any, Concept]:
-    """Names of tests, studies and medicines by one content, which recur in every chart of a hospital."""
+    """Names of tests and medicines by one content, which recur in every chart of a hospital."""
     return Remembered(_MOST_NAMES)
 
 
 class Concepts:
     """Reads the concepts of one chart, and remembers them for as long as that takes.
 
-    Names of tests, studies and medicines are remembered from chart to chart, up to a number: only short ones that carry
-    a code, and never the words of a problem, a reason, a note or a value, as those may speak of a person.
+    Names of results and medicines, as their system writes them beside a code, are remembered from chart to chart, up to
+    a number. Never the words of a problem, a reason, an order, a procedure, a report, a note or a value: people type
+    those, and they may speak of a person.
     """
 
     def __init__(self, reading: Reading) -> None:
@@ -179,7 +182,7 @@ class Concepts:
     def of(self, parent: Json, key: str, is_name: bool = False) -> Concept:
         """The concept under that key; an empty one when there is none. Raises UnreadableError.
 
-        ``is_name``: whether it is what a test, a study or a medicine is called.
+        ``is_name``: whether it is what a result or a medicine is called.
         """
         raw = parent.get(key)
         if raw is None:

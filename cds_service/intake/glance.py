@@ -3,7 +3,7 @@
 Only what could open the gate, or make the chart unusable, is taken out of the JSON; all of it is checked as JSON. A
 chart is passed over only when the whole reading would certainly find a closed gate and no gap. Whatever is unusual is
 left to the whole reading. So this decides nothing by itself, and may be taken out without changing an answer, but for
-one: a number beyond all doubles in what is skipped is not seen here, and the whole reading refuses it as no JSON.
+one: a number beyond all doubles in what nobody reads is not seen here, and the whole reading refuses it as no JSON.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def read_report(raw: Json, about: About) -> Iterator[Entry]:
     state = text(raw, "status")
     if state in ("entered-in-error", "cancelled"):
         return
-    named = about.concepts.of(raw, "code", is_name=True)
+    named = about.concepts.of(raw, "code")
     codes = named.with_studies
     if not codes:
         return
@@ -120,7 +120,7 @@ def read_order(raw: Json, about: About) -> Iterator[Entry]:
         return
     if text(raw, "intent") in ("proposal", "option"):
         return  # thought of, not prescribed
-    named = about.concepts.of(raw, "code", is_name=True)
+    named = about.concepts.of(raw, "code")
     if not named.with_orders and not named.title:
         return
     yield Order(
@@ -135,7 +135,7 @@ def read_order(raw: Json, about: About) -> Iterator[Entry]:
 def read_procedure(raw: Json, about: About) -> Iterator[Entry]:
     if text(raw, "status") not in ("completed", "in-progress"):
         return
-    named = about.concepts.of(raw, "code", is_name=True)
+    named = about.concepts.of(raw, "code")
     codes = named.with_studies
     outcome = about.concepts.of(raw, "outcome").title
     yield Procedure(

@@ -57,6 +57,14 @@ def test_what_may_speak_of_a_person_is_forgotten_with_its_chart(other: Reading) 
     assert not in_another_chart({"coding": [{"system": LOINC, "code": "2" * 600}]}, other)
 
 
+def test_a_name_without_end_is_not_kept(other: Reading) -> None:
+    code = POTASSIUM["coding"]
+    assert in_another_chart({"coding": code * 8}, other)
+    assert not in_another_chart({"coding": code * 9}, other)
+    assert not in_another_chart({"coding": [*code, {}]}, other)
+    assert not in_another_chart({"coding": [*code, *[{}] * 1000]}, other)
+
+
 def test_what_was_read_of_a_problem_is_not_shared_when_a_test_is_called_the_same(other: Reading) -> None:
     chart = Concepts(other)
     problem = chart.of({"code": POTASSIUM}, "code")

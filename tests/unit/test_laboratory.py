@@ -419,3 +419,12 @@ def test_of_several_results_the_one_nearest_to_danger_is_named_first(
     given = [{"lab": name, "value": value, "unit": "mmol/L", "on": "today"} for name, value in values.items()]
     bands = case_of(given, knowledge, reading).bands
     assert [lab.analyte.id for lab, _ in sorted((bands[n] for n in ("K", "Mg")), key=danger)] == order
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_total_calcium_of_the_first_or_the_last_of_all_days_is_adjusted_by_none(
+    day: str, knowledge: Any, reading: Any
+) -> None:
+    results = [{"lab": "calcium_total", "value": 2.0, "unit": "mmol/L", "on": day},
+               {"lab": "albumin", "value": 30, "unit": "g/L", "on": "today"}]  # fmt: skip
+    assert newest_value(knowledge.analytes["CaCorr"], case_of(results, knowledge, reading)) is None

@@ -730,9 +730,9 @@ def test_what_one_record_says_changes_nothing_of_what_is_heard_in_the_next(befor
     assert {h.finding: h.says for h in listen("Ataxia: not examined")}["balance_coord"] is None
 
 
-def _tables() -> dict[str, str]:
-    """What the modules of the reasoning hold that could be changed, as it stands now."""
-    return {
+def _tables(book: PhraseBook) -> dict[str, str]:
+    """What the modules of the reasoning and the phrase book hold that could be changed, as it stands now."""
+    return {name: repr(table) for holds in (vars(book), vars(book.blocking)) for name, table in holds.items()} | {
         f"{module}.{name}": repr(value)
         for module, there in sys.modules.items()
         if module.startswith("cds_service.clinical")
@@ -745,13 +745,13 @@ def test_listening_leaves_nothing_behind_that_the_next_text_could_meet(knowledge
     """A set that answers shared made one patient's denial another's, until the process ended."""
     book = knowledge.phrase_book
     names = sorted({" ".join(phrase.words) for phrase in book.phrases})[::4]
-    before, heard = _tables(), [book.listen(name) for name in names]
+    before, heard = _tables(book), [book.listen(name) for name in names]
     for name in names:
         for text in (f"{name} (left): no", f"{name} (mild)?", f"mother has {name} (severe)", f"no pain - {name} (left)",
                      f"{name}: (none)", f"{name}: not examined", f"no {name}, {name} or cramps"):  # fmt: skip
             book.listen(text)
             book.cancelled_by(text, book.listen(name))
-    assert _tables() == before
+    assert _tables(book) == before
     assert [book.listen(name) for name in names] == heard
 
 
