@@ -586,7 +586,7 @@ def test_no_markup_of_the_record_reaches_a_card(sketches: Sketches, more: Sketch
 def test_no_markup_of_a_named_disease_or_medicine_reaches_a_summary(named: Sketches, name: str) -> None:
     told = [sketch | {"text": f"{sketch['text']} {name}"} if "text" in sketch else sketch for sketch in named]
     _, cards = judged(
-        Sketcher(READING.codes, TODAY).record([{"patient": {"age": 50}}, {"twitch": "10 days ago"}, *told])
+        Sketcher(READING.codes, TODAY).record([{"patient": {"age": 50}}, {"twitch": "20 days ago"}, *told])
     )
     summaries = " ".join(card["summary"] for card in cards)
     assert any(sketch.get("text", "") and sketch["text"] in summaries for sketch in named), summaries
