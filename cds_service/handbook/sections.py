@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cds_service.clinical.chart import USUAL_ROLES
+from cds_service.clinical.workup import BOOKED_WITHIN
 from cds_service.handbook import library as kinds
 from cds_service.handbook.library import Entry, Library, is_yes
 from cds_service.handbook.plainly import SYSTEM_NAMES, Vocabulary, Words, coded
@@ -256,8 +257,8 @@ class Sections:
         yield Section("Not suggested when", f"An order of the last {spec['pending_for']} counts as pending.",
                       self._reasons(spec["not_when"]))  # fmt: skip
         if spec.get("booked"):
-            yield Section("Pending while such a visit is booked",
-                          "Routine: in the next 90 days; urgent: 14; as soon as possible: 2; an emergency: never.",
+            soon = "; ".join(f"{priority}: in the next {days} days" for priority, days in BOOKED_WITHIN.items())
+            yield Section("Pending while such a visit is booked", f"By its priority, {soon}; stat: never.",
                           items=(self._rule(spec["booked"]),))  # fmt: skip
 
     def _holding(self, order: Spec) -> Words:
