@@ -51,6 +51,27 @@ def twitching(*places: str) -> Record:
 
 
 @pytest.mark.parametrize(
+    ("words", "began", "apart"),
+    [
+        ("Weakness of right foot", "10 days ago", []),
+        ("Weakness of right foot", "4 days ago", []),
+        ("Weakness of right foot", "3 days ago", ["1"]),
+        ("Weakness of left foot", "10 days ago", ["1"]),
+        ("Progressive weakness", "10 days ago", ["1"]),
+        ("Weakness of right foot 3/5", "2 days ago", []),
+    ],
+)
+def test_what_is_graded_is_not_said_again_as_reported(
+    words: str, began: str, apart: list[str], knowledge: Any, reading: Any
+) -> None:
+    record = [{"problem": words, "onset": began}, {"power": "right ankle dorsiflexion", "grade": 3, "on": "4 days ago"}]
+    with_ = {"sign": "weak_reported", "other": "weak_objective"}
+    found = judged("sign_apart_from", with_, record, knowledge, reading)
+    assert [place for place, _ in cited(found.evidence)] == apart
+    assert found.presence.value == ("present" if apart else "absent")
+
+
+@pytest.mark.parametrize(
     ("with_", "places", "presence"),
     [
         ({"known": True}, ["left calf"], "present"),

@@ -213,6 +213,31 @@ def signs_on_both_sides(finding: str, with_: Parameters) -> Judge:
 
 
 @named
+def sign_apart_from(finding: str, with_: Parameters) -> Judge:
+    """What is charted of a sign that another one does not say already: in the same entry, or later of its places."""
+    sign, other = with_["sign"], with_["other"]
+
+    def judge(case: Case) -> Finding:
+        told, known = case[sign], case[other]
+        if not (told.present and known.present):
+            return merged(finding, told.presence, [told])
+        entries, last = {e.reference for e in known.evidence}, known.newest
+        elsewhere = not known.sites or not told.sites or not all(_covered(site, known.sites) for site in told.sites)
+        apart = tuple(
+            e
+            for e in told.evidence
+            if e.reference not in entries and (elsewhere or not (e.when and last) or e.when.last > last.last)
+        )
+        return Finding(finding, Presence.of(bool(apart)), apart, sites=told.sites)
+
+    return judge
+
+
+def _covered(site: Site, sites: Sequence[Site]) -> bool:
+    return any(_same_place(site, other) for other in sites)
+
+
+@named
 def problem_before_onset(finding: str, with_: Parameters) -> Judge:
     """A problem, coded or in words, began shortly before the stated onset of the twitching."""
     concepts = frozenset(with_.get("concepts", ()))
