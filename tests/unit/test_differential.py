@@ -131,3 +131,21 @@ def test_a_motor_neuron_card_names_that_disease_first(knowledge: Any, reading: A
     own = ["H01", "H02", "H30"]
     assert [w.hypothesis.id for w in in_play_for(["TW06"], own, case)] == ["H01", "H30", "H02"]
     assert [w.hypothesis.id for w in in_play_for(["TW07"], own, case)] == ["H30", "H01", "H02"]
+
+
+@pytest.mark.parametrize(
+    ("also", "first"),
+    [
+        ({}, "H16"),
+        ({"known_brain_lesion": "present"}, "H17"),
+        ({"known_brain_lesion": "present", "vision_change": "present", "balance_coord": "present"}, "H17"),
+        ({"known_brain_lesion": "absent"}, "H16"),
+        ({"known_brain_lesion": "present", "known_ms": "present"}, "H16"),
+        ({"known_brain_lesion": "present", "mri_demyelination": "present", "vision_change": "present"}, "H16"),
+    ],
+)
+def test_a_known_lesion_comes_before_multiple_sclerosis(
+    also: dict[str, str], first: str, knowledge: Any, reading: Any
+) -> None:
+    face = {"continuous_facial": "present", "face_focal": "present", **also}
+    assert weigh(case_of(face, knowledge, reading), {"H16", "H17"})[0].hypothesis.id == first
