@@ -65,7 +65,7 @@ def test_what_is_graded_is_not_said_again_as_reported(
     words: str, began: str, apart: list[str], knowledge: Any, reading: Any
 ) -> None:
     record = [{"problem": words, "onset": began}, {"power": "right ankle dorsiflexion", "grade": 3, "on": "4 days ago"}]
-    with_ = {"sign": "weak_reported", "other": "weak_objective"}
+    with_ = {"signs": ["weak_reported"], "unless": ["weak_objective"]}
     found = judged("sign_apart_from", with_, record, knowledge, reading)
     assert [place for place, _ in cited(found.evidence)] == apart
     assert found.presence.value == ("present" if apart else "absent")

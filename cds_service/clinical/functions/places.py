@@ -214,15 +214,19 @@ def signs_on_both_sides(finding: str, with_: Parameters) -> Judge:
 
 @named
 def sign_apart_from(finding: str, with_: Parameters) -> Judge:
-    """What is charted of a sign that another one does not say already: in the same entry, or later of its places."""
-    sign, other = with_["sign"], with_["other"]
+    """What is charted of a sign that others do not say already: in the same entry, or later of its places."""
+    signs, unless = tuple(with_["signs"]), tuple(with_["unless"])
 
     def judge(case: Case) -> Finding:
-        told, known = case[sign], case[other]
-        if not (told.present and known.present):
-            return merged(finding, told.presence, [told])
+        present, sites = _sign_sites(signs, case)
+        if not present:
+            return _none_of(finding, signs, case)
+        told = merged(finding, PRESENT, present)
+        known = merged(finding, PRESENT, (case[name] for name in unless if case[name].present))
+        if not known.evidence:
+            return told
         entries, last = {e.reference for e in known.evidence}, known.newest
-        elsewhere = not known.sites or not told.sites or not all(_covered(site, known.sites) for site in told.sites)
+        elsewhere = not known.sites or not sites or not all(_covered(site, known.sites) for site in sites)
         apart = tuple(
             e
             for e in told.evidence
