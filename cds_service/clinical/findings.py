@@ -97,6 +97,7 @@ class FindingDefinition:
     kind: str
     judge: Judge
     concepts: frozenset[str] = frozenset()  # of problems and results; without any, words may always speak
+    names_a_cause: bool = False  # what a card without causes of its own does not pass over
 
 
 class Case:

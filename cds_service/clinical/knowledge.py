@@ -211,6 +211,10 @@ class Knowledge:
     # The content it was compiled from, for whoever publishes it; no reasoning reads it.
     written: Any = field(default=None, repr=False)
 
+    @cached_property
+    def findings_that_name_a_cause(self) -> tuple[str, ...]:
+        return tuple(name for name, finding in self.findings.items() if finding.names_a_cause)
+
     def days_set_aside(self, card: str) -> int:
         """How long this card stays away after it was overridden, while the facts are the same."""
         return self.set_aside_days.get(self.cards[card].tier, self.set_aside_days["others"])

@@ -26,6 +26,7 @@ _WINDOWS = {
     "before_onset": "at most {} before the twitching",
     "lasting": "a lasting sign: absence counts only from 14 days after it was last found, at the same place",
     "absent_after_onset": "absence counts only after the onset",
+    "names_a_cause": "beside it no card says that nothing charted points to a cause",
 }
 _BOUNDS = {"below": "below {}", "above": "above {}", "at_most": "{} or less", "at_least": "{} or more"}
 

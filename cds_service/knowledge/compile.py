@@ -65,7 +65,8 @@ def optional(spec: Any) -> Formula | None:
 
 
 def finding(spec: Spec) -> FindingDefinition:
-    return FindingDefinition(spec["id"], spec["title"], spec["kind"], _judge(spec), _own_concepts(spec))
+    cause = flag(spec.get("names_a_cause"))
+    return FindingDefinition(spec["id"], spec["title"], spec["kind"], _judge(spec), _own_concepts(spec), cause)
 
 
 def _own_concepts(spec: Spec) -> frozenset[str]:

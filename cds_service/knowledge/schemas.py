@@ -268,6 +268,7 @@ class Finding(Rule):
     lasting = Flag(load_default=False)
     before_onset = fields.String()
     absent_after_onset = Flag(load_default=False)
+    names_a_cause = Flag(load_default=False)
     present_when = fields.List(Observer(), load_default=list)
     absent_when = fields.List(Observer(), load_default=list)
     words = fields.Nested(Words)

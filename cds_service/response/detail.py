@@ -23,7 +23,6 @@ _QUERY_NAMES = {
     "reports": "reports", "vitals": "vital signs", "encounters": "visits", "orders": "open orders",
 }  # fmt: skip
 _LED_BY_A_FACT = frozenset({"T0", "T1", "T2", "T3", "T4", "T5"})
-_NAMES_A_CAUSE = ("red_flag_alone", "emg_nerve_or_root_named", "emg_polyneuropathy_named", "emg_chronic_change")
 _WORDS_BEFORE = re.compile(r"(?<!\S)(?<!\bor )\Z")
 _OWN = ("design", "teaching")  # what stands on no publication
 _STATES = {"done": "done", "pending": "pending", "withheld": "not suggested"}
@@ -171,7 +170,7 @@ def _no_cause(card: CardPlan, case: Case) -> list[str]:
         return []
     if named := fill.label(case):
         return [f"{escaped(named)} is on file, not confirmed by EMG or recent neurology"]
-    named_in_passing = any(case[name].present for name in _NAMES_A_CAUSE)
+    named_in_passing = any(case[name].present for name in case.knowledge.findings_that_name_a_cause)
     return [] if named_in_passing else ["no charted fact points to a particular cause"]
 
 

@@ -20,7 +20,7 @@ from cds_service.response import detail
     ],
 )
 def test_nothing_is_called_without_a_cause_beside_an_emg_that_names_one(
-    monkeypatch: pytest.MonkeyPatch, present: str, told: bool
+    monkeypatch: pytest.MonkeyPatch, present: str, told: bool, knowledge: Any
 ) -> None:
     monkeypatch.setattr(detail.fill, "label", lambda case: "")
 
@@ -28,5 +28,7 @@ def test_nothing_is_called_without_a_cause_beside_an_emg_that_names_one(
         def __missing__(self, name: str) -> Any:
             return SimpleNamespace(present=name == present)
 
+    case = Case()
+    case.knowledge = knowledge  # type: ignore[attr-defined]
     card = SimpleNamespace(short=False, cards=())
-    assert bool(detail._no_cause(cast("Any", card), cast("Any", Case()))) is told
+    assert bool(detail._no_cause(cast("Any", card), cast("Any", case))) is told
