@@ -27,6 +27,7 @@ from cds_service.clinical.chart import (
     State,
     Visit,
 )
+from cds_service.clinical.durations import told_days
 from cds_service.clinical.findings import ACUTE_DAYS, Case, Evidence, Observer, Statement
 from cds_service.clinical.spans import Span, days_or_none
 from cds_service.clinical.tokens import fold, folded
@@ -100,7 +101,7 @@ def _problem(spec: Spec) -> Observer:
     diagnosis, stated = bool(spec.get("diagnosis")), bool(spec.get("onset_stated"))
     containing = folded(spec.get("containing", ()))
     before_onset, recurs = days_or_none(spec, "before_onset"), bool(spec.get("recurs"))
-    names = folded(spec.get("names", ()))
+    names, told = folded(spec.get("names", ())), bool(spec.get("onset_told"))
 
     def observe(case: Case) -> Iterator[Statement]:
         chart = case.chart
@@ -125,6 +126,8 @@ def _problem(spec: Spec) -> Observer:
             if older is not None and (problem.when is None or problem.when.within(older, case.today) is not False):
                 continue
             older_one = None if recurs else _earlier(problem, concepts, carried, case)
+            if told and older_one is None:
+                older_one = _told_onset(problem)
             yield _problem_statement(problem, codes[0].code if codes else "", wanted, older_one)
 
     return observe
@@ -175,6 +178,12 @@ def _earlier(
         and mine & {m.concept for m in carried(other.codes)}
     ]
     return min(began, default=None)
+
+
+def _told_onset(problem: Problem) -> Span | None:
+    """When it began by its own words, where nobody stated an onset."""
+    days = told_days(problem.title) if problem.onset is None else None
+    return problem.when.shifted(-days) if problem.when is not None and days is not None else None
 
 
 def _result(spec: Spec) -> Observer:

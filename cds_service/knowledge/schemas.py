@@ -30,7 +30,7 @@ _COMPARED = {"above", "below", "at_least", "at_most"}
 OBSERVER_FIELDS: Mapping[str, frozenset[str]] = {
     "problem": frozenset(
         {"state", "only", "besides", "systems", "roles", "within", "older_than", "severity", "site", "diagnosis",
-         "containing", "onset_stated", "before_onset", "recurs", "verified", "names"}
+         "containing", "onset_stated", "onset_told", "before_onset", "recurs", "verified", "names"}
     ),
     "result": frozenset(
         {"says", "examined", "only", "besides", "systems", "roles", "site", "within", "containing", "is", "sudden",
@@ -140,7 +140,7 @@ def check_observer(value: Any) -> None:
     for key in ("within", "older_than", "stopped_within", "for_at_least", "before_onset"):
         if key in value:
             duration(value[key])
-    for key in ("diagnosis", "onset_stated", "recurs", "sudden", "again", "examined", "open", "planned"):
+    for key in ("diagnosis", "onset_stated", "onset_told", "recurs", "sudden", "again", "examined", "open", "planned"):
         if value.get(key, True) not in (True, "yes"):
             raise ValidationError(f"{key}: write true, or leave it out")
 
