@@ -41,6 +41,7 @@ _SIGNS_IN_GENERAL = frozenset(
     {"flag", "flags", "feature", "features", "sign", "signs", "symptom", "symptoms", "deficit", "deficits", "neurology",
      "abnormality", "abnormalities", "finding", "findings", "complaint", "complaints", "problem", "problems", "changes"}
 )  # fmt: skip
+_RELATIVE = "relative"  # a heading that names nobody else
 _WHOSE = frozenset({"for", "of", "in", "to"})  # "hospice care for his wife"
 # Between someone and what is said of him: "wife is now on home hospice", but not "with his wife for weakness".
 _LINKING = frozenset(
@@ -79,7 +80,7 @@ class Blocking:
     answers: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # whole answers -> normal or doubt
     beginnings: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # of answers -> normal or denial
     others: frozenset[str] = frozenset()  # people that are not the patient
-    headings: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # before a colon -> doubt or family
+    headings: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # before a colon -> doubt, family or relative
     answer_kinds: Mapping[str, frozenset[tuple[str, ...]]] = field(default_factory=dict)  # as words.yaml names them
     told_by_side: re.Pattern[str] | None = None  # signs, with the side before and the rest of the sentence
     told_how: frozenset[str] = frozenset()
@@ -230,10 +231,11 @@ class PhraseBook:
             return set()
         said = [word for word in heading if word not in ",?"]
         return {
-            kind
+            "family" if kind == _RELATIVE else kind
             for start in range(len(said))
             for words, kind in self._headings.at(said, start)
-            if start == 0 or start + len(words) == len(said)
+            # "Brother: weak hands" is said of him, "seen with brother: weak hands" of the patient.
+            if len(words) == len(said) or (kind != _RELATIVE and (start == 0 or start + len(words) == len(said)))
         }
 
     def _verdict(

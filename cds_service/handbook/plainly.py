@@ -216,6 +216,7 @@ _FURTHER: Mapping[str, Callable[[Any], str]] = {
     "diagnosis": lambda v: "confirmed, not provisional",
     "verified": lambda v: "with a verified status",
     "onset_stated": lambda v: "with a stated onset",
+    "onset_told": lambda v: "begun when its own words tell, where no onset is stated",
     "recurs": lambda v: "recurring",
     "again": lambda v: "on record before in the last year as well",
     "sudden": lambda v: "not on record before, as far as the last year shows",

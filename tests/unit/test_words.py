@@ -802,3 +802,25 @@ def test_what_an_examination_found_may_stand_behind_a_colon(
 ) -> None:
     heard = {one.finding: one.says for one in knowledge.phrase_book.listen(text)}
     assert heard.get(finding, "silent") is verdict
+
+
+UNDER = PhraseBook(
+    BOOK.phrases,
+    replace(BOOK.blocking, headings=table(family="family history", relative="brother; older brother", doubt="advice")),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("Brother: weakness of hands", None),
+        ("Older brother: weakness of hands", None),
+        ("Seen with brother: weakness of hands", True),
+        ("Brother unwell: weakness of hands", True),
+        ("Brother: well. Weakness of hands", True),
+        ("Relevant family history: weakness of hands", None),
+        ("Advice given: weakness", None),
+    ],
+)
+def test_a_relative_heads_only_what_names_nobody_else(text: str, verdict: bool | None) -> None:
+    assert {heard.finding: heard.says for heard in UNDER.listen(text)}["weakness"] is verdict
