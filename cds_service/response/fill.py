@@ -94,7 +94,8 @@ def _spoken_results(definition: CardDefinition, case: Case) -> Iterator[tuple[La
     for name, (lab, band) in case.bands.items():
         is_critical = definition.id == "TW05" and lab.analyte.name in critical
         if is_critical or (name in wanted and band not in ("normal", "borderline_low", "borderline_high")):
-            found.append((lab, band))
+            # A child's limit counts also where the laboratory gave no range and no flag.
+            found.append((lab, "critical" if is_critical and band == "normal" else band))
         elif name == "B12" and name in wanted and case["b12_low_or_indeterminate"].present:
             found.append((lab, "indeterminate"))
         elif name == "VitD" and name in wanted and case["vitd_low_causal"].present:
