@@ -142,6 +142,8 @@ class PhraseBook:
         """A text in which a sign told of each side is named with each: "plantars flexor left, extensor right"."""
         if ":" in text:
             text = _AS_ANSWER.sub(" ", text)
+        if "eflexes " in text:
+            text = _REFLEXES_AT.sub(r"\g<what> \g<how> \g<where>", text)
         signs = self.blocking.told_by_side
         if signs is None or not signs.search(text):
             return text
@@ -382,6 +384,12 @@ def _listed(words: str) -> Words:
     return tokens(words)
 
 
+# "Reflexes of the right arm: reduced" says what "reflexes reduced" says, and where.
+_REFLEXES_AT = re.compile(
+    r"(?P<what>\breflexes) (?P<where>(?:of|in) (?:(?:the|both|left|right|upper|lower) )*"
+    r"(?:arms?|legs?|hands?|limbs?|extremity|extremities))(?: are|:)? (?P<how>reduced|diminished|absent|brisk)\b",
+    re.IGNORECASE,
+)
 # "Clonus: present" is one statement. What denies stays an answer, which may be of a whole list.
 _AS_ANSWER = re.compile(
     r":\s+(?=(?:present|positive|inducible|sustained|extensor|flexor|upgoing|downgoing)(?![a-z])|(?:[0-4][+-]?|5-)/5)"

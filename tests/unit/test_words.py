@@ -824,3 +824,17 @@ UNDER = PhraseBook(
 )
 def test_a_relative_heads_only_what_names_nobody_else(text: str, verdict: bool | None) -> None:
     assert {heard.finding: heard.says for heard in UNDER.listen(text)}["weakness"] is verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "heard"),
+    [
+        ("reflexes of the right arm: brisk", True),
+        ("Reflexes in both legs are brisk", True),
+        ("reflexes of the right arm: not brisk", "silent"),
+        ("reflexes of the right arm normal, gag brisk", "silent"),
+        ("no reflexes in the arms brisk", False),
+    ],
+)
+def test_reflexes_of_a_limb_are_told_like_reflexes(text: str, heard: bool | str) -> None:
+    assert says(text, "hammer") == heard
