@@ -15,7 +15,10 @@ _CLAUSE_ENDS = _SENTENCE_ENDS | _ASIDES | {","}
 MARKS = _ASIDES | frozenset(",?") | {DOUBTS_NEXT}  # inside a sentence
 REACH = 6  # words before a phrase in which a denial still speaks of it
 _GAP = 3  # other words allowed inside a phrase of three or more words
-_NEVER_INSIDE = frozenset({"no", "not", "never", "without", "neither", "nor"})
+_NEVER_INSIDE = frozenset(
+    {"no", "not", "never", "without", "neither", "nor", "reduced", "decreased", "diminished", "increased",
+     "impaired", "abnormal", "absent", "lost", "loss", "brisk"}
+)  # fmt: skip
 _AFFIRMED = frozenset({"present", "positive", "noted", "seen", "visible", "found"})
 # Behind a word that cancels they say how or when; those after them say more of it, or begin another statement.
 _HOW = _AFFIRMED | {"today", "now", "again", "yet", "anywhere", "either", "throughout", "altogether"}
@@ -36,6 +39,8 @@ _STATING = frozenset(
 PLACING = frozenset(
     {"of", "in", "on", "at", "to", "for", "over", "since", "left", "right", "both", "bilateral", "bilaterally"}
 )
+# An adjective denies the one sign behind it, where a verb denies a list: "absent reflexes, wasting of the hand".
+_OF_ONE = frozenset({"absent"})
 _BEING = frozenset({"is", "are", "was", "were", "has", "have", "been", "be"})
 _CHANGES = frozenset(
     {"change", "changes", "improvement", "worsening", "increase", "decrease", "progression", "resolution"}
@@ -231,6 +236,19 @@ def reachable(sentence: list[str], start: int, end: int) -> tuple[list[str], int
             since_comma += 1
             reach.append(word)
     return reach[::-1], far
+
+
+def ends_before_a_comma(sentence: list[str], position: int, length: int) -> bool:
+    """Whether a denial says nothing of the items behind the next comma: "reflexes absent, wasting of the hand"."""
+    if sentence[position] in _OF_ONE and JOINS.isdisjoint(sentence[position:]):
+        return True
+    if position == 0 or sentence[position - 1] in MARKS:
+        return False
+    rest = sentence[position + length :]
+    if sentence[position + length - 1] == "not":
+        rest = rest[next(i for i, word in enumerate(rest) if word not in _BEING) :]
+        rest = rest[rest[0] in _AFFIRMED or rest[0].endswith(("ed", "able", "ible")) :]  # "not elicited"
+    return rest[0] == "," or (rest[0] in PLACING and rest[0] != "of")
 
 
 def takes_for_granted(between: list[str]) -> bool:

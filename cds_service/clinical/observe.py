@@ -436,12 +436,13 @@ def _report(spec: Spec) -> Observer:
     says, unless = folded(spec.get("says", ())), folded(spec.get("unless", ()))
     states = frozenset(spec.get("states", ("final", "amended", "corrected", "appended")))
     affirms, unless_affirms = spec.get("affirms", ()), spec.get("unless_affirms", ())
+    whole = frozenset(spec.get("whole", ()))
 
     def counts(report: Report, case: Case) -> bool:
         text, book = fold(report.conclusion), case.knowledge.phrase_book
         if any(words in text for words in unless) or any(book.affirms(report.conclusion, w) for w in unless_affirms):
             return False
-        if not says and not affirms:
+        if (not says and not affirms) or text.strip(" .") in whole:
             return True
         # Words that a list denies as a whole are found by no `unless`: "no prolapse, cord compression or oedema".
         said = any(words in text and not book.denies(report.conclusion, words) for words in says)

@@ -20,6 +20,7 @@ from cds_service.clinical.clauses import (
     clauses_of,
     contains,
     end_of,
+    ends_before_a_comma,
     first_clause,
     group_around,
     is_item,
@@ -274,6 +275,7 @@ class PhraseBook:
         listed = len(before) - sum(
             word not in MARKS for word in sentence[group_around(sentence, start, end)[0] : start]
         )
+        places = [i for i in range(start) if sentence[i] not in MARKS][-len(before) :]
         kinds: set[str] = set()
         plainly: list[bool] = []  # of each denial
         nearest = 0  # how many words back a denial lies
@@ -281,6 +283,12 @@ class PhraseBook:
             for words, kind in self._before.at(before, position):
                 after = position + len(words)
                 if kind != "denial" and position < far:
+                    continue
+                if (
+                    position < listed
+                    and kind == "denial"
+                    and ends_before_a_comma(sentence, places[position], len(words))
+                ):
                     continue
                 between = before[max(after, listed) :]  # in the phrase's own item of a list
                 if kind != "denial":

@@ -226,6 +226,7 @@ _FURTHER: Mapping[str, Callable[[Any], str]] = {
     "containing": lambda v: f"its text holding {_quoted(v)}",
     "names": lambda v: f"or named in words: {_named(v)}",
     "affirms": lambda v: f"saying, without denial or doubt, {_quoted(v)}",
+    "whole": lambda v: f"saying nothing but {_quoted(v)}",
     "unless": lambda v: f"unless it says {_quoted(v)}",
     "unless_affirms": lambda v: f"unless it says, without denial or doubt, {_quoted(v)}",
     "within": lambda v: f"of the last {v}",

@@ -175,7 +175,7 @@ _FORMS = {
 }
 
 
-_STANDS_FOR = re.compile(r"<([a-z]+)>")
+_STANDS_FOR = re.compile(r"<([^<>]*)>")
 
 
 def phrases(

@@ -40,7 +40,7 @@ OBSERVER_FIELDS: Mapping[str, frozenset[str]] = {
     "measured": frozenset({"range", "which", "within", "only", "besides", "systems", "roles", "names"} | _COMPARED),
     "answer": frozenset({"is", "lacks", "within"} | _COMPARED),
     "medicine": frozenset({"stopped_within", "started_within", "for_at_least", "daily_dose_at_least", "names"}),
-    "report": frozenset({"says", "affirms", "unless", "unless_affirms", "within", "states"}),
+    "report": frozenset({"says", "whole", "affirms", "unless", "unless_affirms", "within", "states"}),
     "procedure": frozenset({"names", "within", "site", "only", "besides", "roles"}),
     "order": frozenset({"states", "within", "names"}),
     "visit": frozenset({"names", "within", "open", "planned"}),

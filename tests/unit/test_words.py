@@ -460,6 +460,30 @@ def test_whose_a_cancelling_word_is(text: str, verdict: bool | None) -> None:
     assert says(text) is verdict
 
 
+LIKE_CONTENT = PhraseBook(BOOK.phrases, replace(BOOK.blocking, before=_DENIED_TOO | table(denial="absent; denied")))
+
+
+@pytest.mark.parametrize(
+    ("lead", "verdict"),
+    [
+        ("triceps reflex absent", True),
+        ("vibration sense absent at the ankles", True),
+        ("tremor denied", True),
+        ("ankle jerks not elicited", True),
+        ("ankle jerks were not elicitable", True),
+        ("absent reflexes", True),
+        ("no reflexes lost", False),
+        ("denied tremor", False),
+        ("has not noticed tremor", False),
+        ("not shaking", False),
+    ],
+)
+@pytest.mark.parametrize("next_item", ["wasting", "wasting, cramps"])
+def test_a_denial_behind_one_sign_does_not_reach_the_next(lead: str, verdict: bool, next_item: str) -> None:
+    heard = {one.finding: one.says for one in LIKE_CONTENT.listen(f"{lead}, {next_item}")}
+    assert heard["wasting"] is verdict
+
+
 PLACED = ["in both legs", "on the left", "of the hand", "for two months", "since May", "every day", "seen daily",
           "nightly", "three weeks ago", "this morning", "over the last year", "at night", "bilaterally"]  # fmt: skip
 
