@@ -173,6 +173,9 @@ def sentences_of(words: tuple[str, ...]) -> Iterable[tuple[list[str], list[str],
 
     A heading ends in a colon, and what stands under it ends as its line or sentence does, not at a semicolon.
     """
+    if _SENTENCE_ENDS.isdisjoint(words):  # as in most
+        yield list(words), [], []
+        return
     sentences: list[tuple[list[str], str]] = [([], "")]
     for word in words:
         if word in _SENTENCE_ENDS:

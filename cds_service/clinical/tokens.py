@@ -17,6 +17,7 @@ _DASH = re.compile(
 )
 # Nothing here has more than one reading, and no word is joined to another.
 _SIMPLE = re.compile(r"[a-z0-9\s.,;:!()%]*")
+_UNDASHED = re.compile(r"[a-z0-9\s.,;:!()%/+?'\"]*")
 _JOINED = re.compile(r"[/+]+")
 _WHOLE_WORD = re.compile(r"[a-z][a-z0-9'\-]+")  # r/o, s/p, w/o and 4/5 have shorter or other parts
 _PLAIN_WORD = re.compile(r"[a-z][a-z']+")
@@ -60,15 +61,20 @@ def tokens(text: str) -> tuple[str, ...]:
     plain = fold(text)
     if _SIMPLE.fullmatch(plain):
         return tuple(_TOKEN.findall(plain))
-    plain = _DASH.sub(" - ", plain)
+    if not _UNDASHED.fullmatch(plain):
+        plain = _DASH.sub(" - ", plain)
     if "?" in plain:
         plain = _ASKED.sub(DOUBTS_NEXT, plain)
-    return tuple(part for found in _TOKEN.findall(plain) for part in _parts(found))
+    said: list[str] = []
+    for found in _TOKEN.findall(plain):
+        if found.isalnum():  # as nearly all are
+            said.append(found)
+        else:
+            said += _parts(found)
+    return tuple(said)
 
 
 def _parts(word: str) -> Iterable[str]:
-    if word.isalnum():  # as nearly all are
-        return (word,)
     if not word[0].isalpha():
         return (_BRACKETS.get(word, word),)
     word = word.rstrip("/+'")

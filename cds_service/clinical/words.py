@@ -84,6 +84,7 @@ class Blocking:
     headings: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # before a colon -> doubt, family or relative
     answer_kinds: Mapping[str, frozenset[tuple[str, ...]]] = field(default_factory=dict)  # as words.yaml names them
     told_by_side: re.Pattern[str] | None = None  # signs, with the side before and the rest of the sentence
+    told_of: tuple[str, ...] = ()  # what those signs begin with
     told_how: frozenset[str] = frozenset()
     places: frozenset[str] = frozenset()  # words for parts of the body
 
@@ -93,11 +94,11 @@ class PhraseBook:
 
     def __init__(self, phrases: Iterable[Phrase], blocking: Blocking) -> None:
         self.phrases, self.blocking = phrases, blocking
-        self._by_first: dict[str, list[Phrase]] = {}
+        self._by_ends: dict[str, dict[str, list[Phrase]]] = {}  # by the first word, then by the last
         self._unless: dict[str, Lexicon] = {}  # by finding
         self._lifts: dict[str, frozenset[str]] = {}  # by finding
-        for phrase in sorted(phrases, key=lambda p: (-len(p.words), p.words)):
-            self._by_first.setdefault(phrase.words[0], []).append(phrase)
+        for phrase in phrases:
+            self._by_ends.setdefault(phrase.words[0], {}).setdefault(phrase.words[-1], []).append(phrase)
             self._lifts[phrase.finding] = phrase.lifts
             if phrase.unless and phrase.finding not in self._unless:  # the same for all phrases of a finding
                 self._unless[phrase.finding] = Lexicon(dict.fromkeys(phrase.unless, ""))
@@ -105,39 +106,56 @@ class PhraseBook:
         self._answers, self._beginnings = Lexicon(blocking.answers), Lexicon(blocking.beginnings)
         self._headings = Lexicon(blocking.headings)
         self._kinds = AnswerKinds(blocking.answer_kinds)
+        others = {form for other in blocking.others for form in (other, f"{other}'s")}
+        # Without any of these, and no answer to it, a sentence says what it says.
+        self._cancelling = MARKS - {","} | others | {words[0] for words in (*blocking.before, *blocking.after) if words}
 
     def listen(self, text: str) -> tuple[Heard, ...]:
         """What a text says about each finding; the longest phrase of a finding decides."""
         said = tokens(self._by_side(text))
-        if self._by_first.keys().isdisjoint(said):
+        if self._by_ends.keys().isdisjoint(said):
             return ()
         heard: dict[str, Heard] = {}
         denied_on: dict[str, frozenset[str]] = {}
         for sentence, answer, heading in sentences_of(said):
-            under, sides, words = self._heading(heading), sides_in(sentence), set(sentence)
+            begun = self._begun_in(sentence)
+            if not begun:
+                continue
+            under, sides = self._heading(heading), sides_in(sentence)
             # What need not be looked for in this sentence: what was heard, unless it was denied of another side.
             settled = {name for name, one in heard.items() if one.says is not False or not sides - denied_on[name]}
-            for start, word in enumerate(sentence):
-                for phrase in self._by_first.get(word, ()):
-                    if phrase.words[-1] not in words or phrase.finding in settled:  # as most: quick to see
-                        continue
-                    end = end_of(phrase.words, sentence, start)
-                    if end is None:
-                        continue
-                    settled.add(phrase.finding)
-                    unless = self._unless.get(phrase.finding)
-                    if unless and contains(sentence, unless):
-                        continue
-                    says = self._verdict(phrase, sentence, start, end, answer, under)
-                    if phrase.finding in heard and not says:
-                        continue
-                    # A sign of one side stands beside a denial that is of the other, or of no side.
-                    denied_on[phrase.finding] = sides
-                    denied = "no " if phrase.says and says is False else ""
-                    heard[phrase.finding] = Heard(
-                        phrase.finding, says, denied + " ".join(phrase.words) + side_told(sentence[end:])
-                    )
+            for start, phrase in begun:
+                if phrase.finding in settled or (end := end_of(phrase.words, sentence, start)) is None:
+                    continue
+                settled.add(phrase.finding)
+                unless = self._unless.get(phrase.finding)
+                if unless and contains(sentence, unless):
+                    continue
+                says = self._verdict(phrase, sentence, start, end, answer, under)
+                if phrase.finding in heard and not says:
+                    continue
+                # A sign of one side stands beside a denial that is of the other, or of no side.
+                denied_on[phrase.finding] = sides
+                denied = "no " if phrase.says and says is False else ""
+                heard[phrase.finding] = Heard(
+                    phrase.finding, says, denied + " ".join(phrase.words) + side_told(sentence[end:])
+                )
         return tuple(heard.values())
+
+    def _begun_in(self, sentence: list[str]) -> list[tuple[int, Phrase]]:
+        """Where a phrase begins that has all its words in a sentence, at each place the longest first.
+
+        A few words begin hundreds of phrases: only those are looked at that end in a word of the sentence.
+        """
+        words, begun = set(sentence), []
+        for start, word in enumerate(sentence):
+            by_last = self._by_ends.get(word)
+            if by_last is None or by_last.keys().isdisjoint(words):
+                continue
+            ends = by_last.keys() & words
+            here = [phrase for last in ends for phrase in by_last[last] if words.issuperset(phrase.words)]
+            begun += [(start, phrase) for phrase in sorted(here, key=_longest_first)]
+        return begun
 
     def _by_side(self, text: str) -> str:
         """A text in which a sign told of each side is named with each: "plantars flexor left, extensor right"."""
@@ -145,11 +163,11 @@ class PhraseBook:
             text = _AS_ANSWER.sub(" ", text)
         if "eflexes " in text:
             text = _REFLEXES_AT.sub(r"\g<what> \g<how> \g<where>", text)
-        signs = self.blocking.told_by_side
-        if signs is None or not signs.search(text):
-            return text
-        how = self.blocking.told_how
-        return signs.sub(lambda told: each_side(told["side"] or "", told["sign"], told["rest"], how), text)
+        plain, signs, how = fold(text), self.blocking.told_by_side, self.blocking.told_how
+        for sign in self.blocking.told_of:  # not any(): this is asked of every text
+            if signs and sign in plain:
+                return signs.sub(lambda told: each_side(told["side"] or "", told["sign"], told["rest"], how), text)
+        return text
 
     def only_places(self, answer: str) -> bool:
         """Whether an answer says no more than yes, where and how much: "yes, R", "right only"."""
@@ -252,12 +270,14 @@ class PhraseBook:
         return None
 
     def _kinds_around(self, sentence: list[str], start: int, end: int, answer: list[str]) -> set[str]:
+        if not answer and self._cancelling.isdisjoint(sentence):
+            return set()
         clause = clause_around(sentence, start, end)
         sentence, start, end = self._after_an_answer(clause.words, clause.start, clause.end)
         if clause.answer is not None:
             answer = clause.answer if self._is_answer(clause.answer) else []
         kinds = self._answered(clause.aside, sentence[start:end]) if self._is_answer(clause.aside) else set()
-        if end == len(sentence) or (answer and listed_to_the_end(sentence, start, end)):
+        if answer and (end == len(sentence) or listed_to_the_end(sentence, start, end)):
             kinds |= self._answered(answer, sentence[start:end])
         if sentence[max(0, start - 1) : start] == [DOUBTS_NEXT] or sentence[end : end + 1] == ["?"]:
             kinds.add("doubt")
@@ -364,7 +384,7 @@ class PhraseBook:
 
     def _is_answer(self, aside: list[str]) -> bool:
         """Whether what stands behind a dash or in brackets answers: "(not examined)", but not "(absent jerks)"."""
-        given = first_clause(tuple(aside))
+        given = first_clause(tuple(aside)) if aside else ()
         return bool(given) and (self._kinds.of(given) != "open" or bool(self._open(given)))
 
     def _answered(self, answer: list[str], named: list[str]) -> set[str]:
@@ -379,6 +399,10 @@ class PhraseBook:
         if kinds or (kind == "well" and self._kinds.well_says_nothing_of(name)):
             return kinds
         return self._open(given) or set(_CANCELS[kind])  # a set of its own: the caller adds to it
+
+
+def _longest_first(phrase: Phrase) -> tuple[int, Words]:
+    return -len(phrase.words), phrase.words
 
 
 _CANCELS: Mapping[str, frozenset[str]] = {

@@ -218,14 +218,16 @@ def blocking(words: Spec) -> Blocking:
     others = frozenset(fold(text) for text in (*words["before"]["family"], *words["not_blood"]) if " " not in text)
     begins, headings = table(words["answer_begins"]), table(words["headings"])
     kinds = {kind: frozenset(tokens(text) for text in listed) for kind, listed in words["answer_kinds"].items()}
-    signs = "|".join(sorted((re.escape(fold(text)) for text in words["told_by_side"]["signs"]), key=len, reverse=True))
+    told = sorted(folded(words["told_by_side"]["signs"]))
+    told_of = tuple(sign for sign in told if not any(sign.startswith(other) for other in told if other != sign))
+    signs = "|".join(sorted(map(re.escape, told), key=len, reverse=True))
     by_side = re.compile(
         rf"(?<![a-z0-9])(?:(?P<side>left|right|l|r)\s+)?(?P<sign>{signs})(?![a-z0-9])(?P<rest>[^.;\n]*)", re.IGNORECASE
     )
     how = frozenset(words["told_by_side"]["how"])
     before, after = table(words["before"]), table(words["after"])
     places = frozenset(fold(text) for listed in words["regions"].values() for text in listed if " " not in text)
-    return Blocking(before, after, answers, begins, others, headings, kinds, by_side, how, places)
+    return Blocking(before, after, answers, begins, others, headings, kinds, by_side, told_of, how, places)
 
 
 def gate(spec: Spec) -> Gate:

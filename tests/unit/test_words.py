@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from cds_service.clinical import words as listening
+from cds_service.clinical.clauses import end_of
 from cds_service.clinical.tokens import fold, tokens
 from cds_service.clinical.words import Blocking, Phrase, PhraseBook
 from cds_service.knowledge.compile import in_full
@@ -777,6 +779,23 @@ def test_listening_leaves_nothing_behind_that_the_next_text_could_meet(knowledge
             book.cancelled_by(text, book.listen(name))
     assert _tables(book) == before
     assert [book.listen(name) for name in names] == heard
+
+
+def test_a_sentence_is_searched_only_for_phrases_of_which_it_has_every_word(
+    knowledge: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some words begin hundreds of phrases: what a text costs must not grow with them."""
+    searched: list[tuple[str, ...]] = []
+
+    def counted(phrase: tuple[str, ...], sentence: list[str], start: int) -> int | None:
+        searched.append(phrase)
+        return end_of(phrase, sentence, start)
+
+    monkeypatch.setattr(listening, "end_of", counted)
+    said = "weakness in upper and lower limbs, weak shoulder; wasting of the left hand and atrophy in the forearm"
+    assert knowledge.phrase_book.listen(said)
+    assert all(set(phrase) <= set(tokens(said)) for phrase in searched)
+    assert len(searched) < 40
 
 
 def test_a_phrase_may_name_a_list_and_stands_for_each_of_its_words() -> None:
