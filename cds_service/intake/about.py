@@ -22,15 +22,21 @@ MOST_WORDS = 2_000_000  # characters
 MOST_COMPONENTS = 500  # of one Observation
 MOST_ITEMS = 1000  # of one QuestionnaireResponse, with those inside others
 MOST_REPORTS = 1000  # of one chart, on what is known as a study
+# Each of them is judged, and each way of saying it is listened to. A stay in hospital charts some thousands, mostly in
+# the same words.
+MOST_STATEMENTS = 6000  # of one chart: results, problems and all else that is told in words
+MOST_DIFFERENT = 2500  # of those, in words of their own
 SHORT_NAME = 200  # characters; thousands of results have a name, and names of usual length do not count
 
 
 @dataclass
 class Attention:
-    """How many characters and reports of one chart may still be listened to."""
+    """How many characters, statements and reports of one chart may still be listened to."""
 
     left: int = MOST_WORDS
     reports: int = MOST_REPORTS
+    statements: int = MOST_STATEMENTS
+    told: set[tuple[str, ...]] = field(default_factory=set)
 
     def give(self, texts: Iterable[str], free: int = 0) -> None:
         """Raises RequestError 413 when it is too much, whatever the order of the resources."""
@@ -42,6 +48,14 @@ class Attention:
         if self.left < 0:
             fault = Fault("prefetch", f"holds more than {MOST_WORDS} characters of text", "ask with narrower queries")
             raise RequestError(413, fault, code="too-long")
+
+    def one_more_statement(self, texts: tuple[str, ...]) -> None:
+        """Raises RequestError 413 when there are too many, or too many that differ, whatever their order."""
+        self.statements -= 1
+        self.told.add(texts)
+        if self.statements < 0 or len(self.told) > MOST_DIFFERENT:
+            what = f"holds more than {MOST_STATEMENTS} statements in words, or {MOST_DIFFERENT} that differ"
+            raise RequestError(413, Fault("prefetch", what, "ask with narrower queries"), code="too-long")
 
     def one_more_report(self) -> None:
         """Raises RequestError 413 when there are too many."""
@@ -95,7 +109,7 @@ def places(
     if not found:
         found += named.sites
         if any(words):
-            found += about.reading.sites(*filter(None, words))
+            found += about.concepts.spoken.sites(*filter(None, words))
     if not found and codes:
         implied = about.reading.implied_sites
         regions = {implied[m.concept] for m in codes if m.concept in implied and m.role in ("", "narrower")}

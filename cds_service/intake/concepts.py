@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import chain
 from typing import Any
 
@@ -165,6 +165,17 @@ def _shared_names(reading: Reading) -> Remembered[Any, Concept]:
     return Remembered(_MOST_NAMES)
 
 
+class Spoken:
+    """What the content makes of the words of one chart, asked once of the same words: records repeat them."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.answer_to_sign = cache(reading.answer_to_sign)
+        self.statement = cache(reading.statement)
+        self.twitching_answered = cache(reading.twitching_answered)
+        self.twitching_told = cache(reading.twitching_told)
+        self.sites = cache(reading.sites)
+
+
 class Concepts:
     """Reads the concepts of one chart, and remembers them for as long as that takes.
 
@@ -177,6 +188,7 @@ class Concepts:
         self._reading = reading
         self._known: dict[Any, Concept] = {}
         self._names = _shared_names(reading)
+        self.spoken = Spoken(reading)
         self.none = Concept((), (), (), reading)
 
     def of(self, parent: Json, key: str, is_name: bool = False) -> Concept:

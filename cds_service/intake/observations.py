@@ -22,7 +22,7 @@ from cds_service.intake.about import (
     name_of,
     places,
 )
-from cds_service.intake.concepts import ANSWERS, STRENGTH_EXAM, WORDS_OF_TWITCHING, Concept
+from cds_service.intake.concepts import ANSWERS, STRENGTH_EXAM, WORDS_OF_TWITCHING, Concept, Spoken
 from cds_service.intake.shape import LONGEST_TEXT, Json, element, elements, number, span, status, text
 
 _NO_RESULT = frozenset({"entered-in-error", "cancelled", "registered", "unknown"})
@@ -68,13 +68,14 @@ def read_result(part: Json, raw: Json, about: About, parent: Concept) -> Iterato
     about.attention.spend(named.length + valued.length + parent.length - SHORT_NAME)  # of each part, each time
     if named.is_silent and not parent.says_strength and _is_only_a_number(part):
         return  # as most of a chart: nothing below would be made of it
-    value = _value(part, valued, named)
+    spoken = about.concepts.spoken
+    value = _value(part, valued, named, spoken)
     strength = named.is_strength or named.says_strength or parent.says_strength
     final = text(raw, "status") in FINAL
-    codes, twitching = (named.matches, None) if parent.matches else _of_twitching(named, value, final)
+    codes, twitching = (named.matches, None) if parent.matches else _of_twitching(named, value, final, spoken)
     if strength and not named.is_strength:
         codes = (*codes, Match(STRENGTH_EXAM, "", "text", ""))
-    texts = () if value.is_plain else _texts(named, value)
+    texts = () if value.is_plain else _texts(named, value, spoken)
     if not (codes or valued.matches or texts or named.is_kept):
         return
     # A measured quantity, or the heading of a panel, belongs to the whole patient.
@@ -112,36 +113,36 @@ def _is_only_a_number(part: Json) -> bool:
     )
 
 
-def _value(part: Json, concept: Concept, named: Concept) -> _Value:
+def _value(part: Json, concept: Concept, named: Concept, spoken: Spoken) -> _Value:
     words = (text(part, "valueString") or concept.title)[:TEXT_LENGTH]
     quantity, flags = _quantity(part), _flags(part)
     plain = quantity is not None and not (flags or concept.matches or words) and _SPEAKING.isdisjoint(part)
     says = "" if plain else _says(part, concept, words, flags)
     if says in ("", "normal") and words and named.names_a_sign:
-        says = named.reading.answer_to_sign(named.title, words) or says
+        says = spoken.answer_to_sign(named.title, words) or says
     return _Value(concept, words, quantity, flags, says, plain)
 
 
-def _of_twitching(named: Concept, value: _Value, final: bool) -> tuple[tuple[Match, ...], bool | None]:
+def _of_twitching(named: Concept, value: _Value, final: bool, spoken: Spoken) -> tuple[tuple[Match, ...], bool | None]:
     """The codes of a result, that it speaks of twitching when its name or value does, and what its value says of it.
 
     Words that open the gate whatever the code count when the result is final. A value that denies twitching is an
     answer only to a name that asks for it.
     """
-    gate, reading = named.reading.gate, named.reading
+    gate = named.reading.gate
     codes = named.asks_for_twitching if final else named.matches
     if value.is_plain:
         return codes, None
     if any(match.concept in gate.all_concepts and match.role in GATE_ROLES for match in codes):
         in_words = value.text and value.says in ("", "abnormal")
-        return codes, reading.twitching_answered(named.title, value.text) if in_words else None
+        return codes, spoken.twitching_answered(named.title, value.text) if in_words else None
     told = (value.text, *value.concept.wordings[1:]) if value.says in ("", "yes") and final else ()
-    if any(reading.twitching_told(named.title, words) for words in told):
+    if any(spoken.twitching_told(named.title, words) for words in told):
         return (*codes, WORDS_OF_TWITCHING), True
     return codes, None
 
 
-def _texts(named: Concept, value: _Value) -> tuple[str, ...]:
+def _texts(named: Concept, value: _Value, spoken: Spoken) -> tuple[str, ...]:
     """The words of a result: its name when it is affirmed, and what its value says in words."""
     wordings, says = named.wordings, value.says
     # "Hoffmann sign: positive" is one statement, whatever form the answer has.
@@ -154,7 +155,7 @@ def _texts(named: Concept, value: _Value) -> tuple[str, ...]:
     if not value.text or value.concept.matches or says == "unsure":
         return ()
     # One statement: "Plantars: extensor", or "Motor examination: normal power"; none: "Muscle wasting: normal".
-    together = named.reading.statement(wordings[0], named.said_by_its_title, value.text) if wordings else ""
+    together = spoken.statement(wordings[0], named.said_by_its_title, value.text) if wordings else ""
     return (together, value.text) if together else (value.text,)
 
 

@@ -82,7 +82,8 @@ class Reader:
         """
         self._without = frozenset()
         self._forget()
-        gate_entries = [e for kind in _GATE for e in self._read(kind, self._may_open_the_gate)]
+        # Problems are not counted before the gate has opened: a chart may be passed over at a glance without that.
+        gate_entries = [e for kind in _GATE for e in self._read(kind, self._may_open_the_gate, kind != "Condition")]
         self._check_conditions()
         chart = self._assemble(gate_entries)
         twitching = Case(chart, self.today, knowledge)["twitch_current"]
@@ -123,7 +124,7 @@ class Reader:
             entry = structs.replace(entry, when=Span(entry.when.first, latest))
         return entry
 
-    def _read(self, kind: str, wanted: Callable[[Json, str], bool]) -> Iterator[Entry]:
+    def _read(self, kind: str, wanted: Callable[[Json, str], bool], counted: bool = True) -> Iterator[Entry]:
         read = READERS[kind]
         for raw in self.found.of(kind):
             try:
@@ -131,6 +132,8 @@ class Reader:
                     continue
                 for entry in read(raw, self.about):
                     self.about.attention.give(entry.texts)  # in them phrases are looked for
+                    if counted and entry.texts:
+                        self.about.attention.one_more_statement(entry.texts)
                     yield entry
             except UnreadableError:
                 self._gap(kind, "a resource could not be read")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from cds_service.intake.about import MOST_WORDS
+from cds_service.clinical.words import PhraseBook
+from cds_service.intake.about import MOST_DIFFERENT, MOST_WORDS
 from cds_service.intake.prefetch import gather, whole_record
 from cds_service.intake.read import Reader
 from tests.applications import client
@@ -271,6 +272,62 @@ def test_more_parts_or_reports_than_any_chart_has_are_refused(key: str, made: An
         (issue,) = answer.json["issue"]
         assert (issue["expression"], issue["code"]) == ([path], "too-long")
         assert "more than" in issue["diagnostics"]
+
+
+def _spread(body: Any, observations: int, parts: int, different: bool) -> list[Any]:
+    """Words in parts of many Observations."""
+    made = observation(body, "", 0, code={"text": "Motor examination"})
+    del made["valueQuantity"]
+    return [
+        made | {"id": f"spread{n}", "component": [
+            {"code": {"text": "Weakness of the hand"}, "valueString": f"worse {n}-{part}" if different else "worse"}
+            for part in range(parts)
+        ]} for n in range(observations)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("observations", "parts", "different", "status"),
+    [(24, 500, False, 413), (24, 500, True, 413), (6, 420, True, 413), (6, 400, True, 200), (11, 500, False, 200)],
+)
+def test_words_spread_over_many_resources_are_refused(
+    observations: int, parts: int, different: bool, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listened: list[str] = []
+    listen = PhraseBook.listen
+    monkeypatch.setattr(PhraseBook, "listen", lambda book, text: listened.append(text) or listen(book, text))
+    body = request()
+    body["prefetch"]["findings"]["entry"] += bundle(*_spread(body, observations, parts, different))["entry"]
+    answer = call(body)
+    assert answer.status_code == status
+    assert len(listened) < 5 * MOST_DIFFERENT  # name and value, together and each by itself
+    if status == 413:
+        (issue,) = answer.json["issue"]
+        assert (issue["expression"], issue["code"]) == (["prefetch"], "too-long")
+        assert "statements in words" in issue["diagnostics"]
+
+
+def test_what_a_chart_repeats_is_listened_to_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    listened: list[str] = []
+    listen = PhraseBook.listen
+    monkeypatch.setattr(PhraseBook, "listen", lambda book, text: listened.append(text) or listen(book, text))
+    counts = []
+    for parts in (1, 1, 400):  # names of tests are known from the first call on
+        body = request()
+        body["prefetch"]["findings"]["entry"] += bundle(*_spread(body, 2, parts, different=False))["entry"]
+        listened.clear()
+        assert call(body).status_code == 200
+        counts.append(len(listened))
+    assert counts[1] == counts[2] > 0
+
+
+def test_many_different_problems_of_a_chart_without_twitching_end_in_silence() -> None:
+    body = request()
+    many = [each for n in range(2600) for each in _wordy_conditions(body, 1, f"Cough {n}")]
+    body["prefetch"]["conditions"] = bundle(*({**each, "id": f"c{n}"} for n, each in enumerate(many)))
+    body["prefetch"]["findings"] = bundle()
+    answer = call(body)
+    assert (answer.status_code, answer.json["cards"]) == (200, [])
 
 
 def test_many_parts_of_a_chart_without_twitching_end_in_silence() -> None:
