@@ -188,7 +188,7 @@ def steady(plan: Plan, bodies: Sequence[Body], seconds: float) -> list[Measure]:
             full = middle([drive(node, SERVICE, plan.file(sent), most, plan.seconds) for _ in range(plan.rounds)]).rate
             rate = _SHARE * full
             progress(f"{rate:.0f} requests/s for {seconds:.0f} s, {sent.name}")
-            # Each connection is used at least once a second: the service closes idle ones after two.
+            # Each connection is used at least once a second: the service closes idle ones.
             threads = max(1, min(most, int(rate)))
             settings = {"RATE": f"{rate:.3f}"}
             sample = drive(node, SERVICE, plan.file(sent), threads, seconds, "paced.lua", threads, settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -72,19 +72,26 @@ def read_report(since: date | None, origin: str, metrics: str = "") -> Report:
 
 def count(rows: Iterable[Mapping[str, Any]], shown: Mapping[str, int]) -> Report:
     """Count rows of the table of feedback."""
-    rows = list(rows)
-    verified = [row for row in rows if row["verified"]]
+    cards: defaultdict[str, Counter[str | None]] = defaultdict(Counter)
+    weeks: defaultdict[date, Counter[str | None]] = defaultdict(Counter)
+    by_week: defaultdict[tuple[date, str], Counter[str | None]] = defaultdict(Counter)
+    comments = []
+    for row in rows:
+        card, week = _card(row), _week(row)
+        overridden = row["outcome"] == "overridden"
+        said = (row["reason_code"] or NO_REASON) if overridden else None
+        cards[card][said] += 1
+        by_week[week, card][said] += 1
+        if row["verified"]:
+            weeks[week][said] += 1
+        if row["comment"]:
+            comments.append(Comment(row["outcome_at"], card, row["outcome"], row["comment"]))
     return Report(
-        cards={card: _answers(r for r in rows if _card(r) == card) for card in sorted({_card(r) for r in rows})},
-        weeks={week: _answers(r for r in verified if _week(r) == week) for week in _all_weeks(verified)},
-        by_week={
-            key: _answers(r for r in rows if (_week(r), _card(r)) == key)
-            for key in sorted({(_week(r), _card(r)) for r in rows})
-        },
+        cards={card: _answers(cards[card]) for card in sorted(cards)},
+        weeks={week: _answers(weeks[week]) for week in _every_week(set(weeks))},
+        by_week={key: _answers(by_week[key]) for key in sorted(by_week)},
         shown=shown,
-        comments=tuple(
-            Comment(row["outcome_at"], _card(row), row["outcome"], row["comment"]) for row in rows if row["comment"]
-        ),
+        comments=tuple(comments),
     )
 
 
@@ -97,9 +104,8 @@ def _week(row: Mapping[str, Any]) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def _all_weeks(rows: Iterable[Mapping[str, Any]]) -> Iterator[date]:
+def _every_week(weeks: set[date]) -> Iterator[date]:
     """From the first week to the last, also those in which nobody answered."""
-    weeks = {_week(row) for row in rows}
     if weeks:
         week, last = min(weeks), max(weeks)
         while week <= last:
@@ -107,11 +113,10 @@ def _all_weeks(rows: Iterable[Mapping[str, Any]]) -> Iterator[date]:
             week += timedelta(days=7)
 
 
-def _answers(rows: Iterable[Mapping[str, Any]]) -> Answers:
-    rows = list(rows)
-    overridden = [row for row in rows if row["outcome"] == "overridden"]
-    reasons = Counter(row["reason_code"] or NO_REASON for row in overridden)
-    return Answers(len(rows) - len(overridden), len(overridden), dict(reasons.most_common()))
+def _answers(said: Counter[str | None]) -> Answers:
+    """``said``: how often each reason to override was given; None for accepted cards."""
+    reasons = {reason: number for reason, number in said.most_common() if reason is not None}
+    return Answers(said[None], sum(reasons.values()), reasons)
 
 
 def read_shown(place: str) -> dict[str, int]:

@@ -15,6 +15,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from cds_service.errors import SettingsError
 from cds_service.settings import state_folder
 
+log = logging.getLogger("cds_service")
+
 NEWEST = "0001"  # the revision of the tables in tables.py
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6364732D73746F72  # "cds-stor"; the same number on every node
@@ -86,14 +88,32 @@ def _arguments(url: URL, at_start: bool) -> Mapping[str, Any]:
         # An answer of 200 promises that it is on disk, whatever the server's default is.
         "options": f"-c synchronous_commit=on{limits}",
     }
-    # No prepared statements: they break behind poolers.
-    return {key: value for key, value in ours.items() if key not in url.query} | {"prepare_threshold": None}
+    # No prepared statements: they break behind poolers. Of two options that set the same, the last counts: ours.
+    options = " ".join((*url.normalized_query.get("options", ()), ours["options"]))
+    given = {key: value for key, value in ours.items() if key not in url.query}
+    return given | {"options": options, "prepare_threshold": None}
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # transactions are begun below, not by the driver
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA secure_delete=ON")  # an erased comment is overwritten, not only unlinked
+
+
+def overwrite_log(engine: Engine) -> None:
+    """SQLite keeps what was written in a log beside the file, erased text too, until it is brought over and cut.
+
+    While another connection reads, that must wait for the next time; PostgreSQL has no such file.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        if raw is not None:
+            connection.rollback()
+            busy, *_ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                log.warning("erased text stays in the log of the database until the next time")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -19,6 +19,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from cds_service.web.caller import Reason, UnauthenticatedError
+from cds_service.web.journal import fields
 
 log = logging.getLogger("cds_service")
 
@@ -176,7 +177,7 @@ class FetchedKeys:
         try:
             keys = _readable(self._fetch(self._address))
         except Exception as error:  # whatever a key server does, keys are merely unavailable
-            log.warning("keys not fetched kind=%s", type(error).__name__)
+            log.warning("keys not fetched", extra=fields(kind=type(error).__name__))
         with self._lock:
             if self._held is not None and self._held.since > asked:
                 return  # a fetch that hung for long: a later one has answered

@@ -183,6 +183,7 @@ class Store:
             connection.execute(delete(dismissals).where(dismissals.c.since < now - _LATEST_OVERRIDE, accepted))
             # An hour of grace: nodes and clients do not agree on the time.
             connection.execute(delete(replays).where(replays.c.expires < int(now.timestamp()) - 3600))
+        database.overwrite_log(self._engine())
         self._tidied_at = time.monotonic()
 
     def tidy_if_due(self) -> None:

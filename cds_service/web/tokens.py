@@ -21,6 +21,7 @@ from typing import Any
 from jwt import PyJWS
 from jwt.exceptions import PyJWTError
 
+from cds_service.errors import StoreError
 from cds_service.web.caller import Caller, Reason, Replays, StoreUnreachableError, UnauthenticatedError
 from cds_service.web.clients import Client
 from cds_service.web.keys import Key, is_name
@@ -79,6 +80,8 @@ class TokenRules:
         fingerprint = hashlib.sha256(f"{issuer}\0{identity}".encode()).digest()
         try:
             new = self.replays.first_use(fingerprint, expires)
+        except StoreError as error:
+            raise StoreUnreachableError(str(error)) from None
         except Exception as error:  # whatever keeps the store from answering, nobody is let through
             raise StoreUnreachableError(type(error).__name__) from None
         if not new:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cds_service.__main__ import main
-from cds_service.feedback_report import read_shown
+from cds_service.feedback_report import count, read_shown
 from cds_service.settings import SETTINGS, read_settings
 from cds_service.web.store import Entry, Store
 
@@ -145,3 +145,25 @@ def test_the_report_erases_nothing(filled: str) -> None:
 def test_a_bad_date_is_refused_with_an_example(filled: str) -> None:
     done = run(filled, "--since", "June")
     assert done.exit_code == 2 and "--since" in done.output and "2026-06-15" in done.output
+
+
+def test_each_row_is_looked_at_a_few_times_however_many_weeks_and_cards_there_are() -> None:
+    looked = 0
+
+    class Row(dict[str, object]):
+        def __getitem__(self, name: str) -> object:
+            nonlocal looked
+            looked += 1
+            return super().__getitem__(name)
+
+    def looks(number: int) -> int:
+        nonlocal looked
+        looked = 0
+        known = {"outcome": "overridden", "reason_code": "KNOWN", "comment": None, "verified": True}
+        count(
+            [Row(known, card=f"TW{i % 28}", outcome_at=MONDAY + timedelta(weeks=i % 100)) for i in range(number)],
+            {},
+        )
+        return looked
+
+    assert 0 < looks(2000) <= 2 * looks(1000)
