@@ -13,7 +13,7 @@ from flask import g
 
 from cds_service.web.state import state
 
-LARGE = 500_000  # bytes of a body, unpacked: twice those of 300 resources
+LARGE = 100_000  # bytes of a body, unpacked: those of 100 resources
 
 
 @contextmanager
