@@ -11,7 +11,7 @@ from cds_service.clinical.formula import is_observer, named_in
 from cds_service.clinical.observe import HEADS
 from cds_service.errors import Fault
 from cds_service.knowledge.content import Content
-from cds_service.knowledge.schemas import SEMANTIC
+from cds_service.knowledge.files import SEMANTIC
 
 SUMMARY_LIMIT = 140  # of CDS Hooks: fewer characters than this
 _ID = re.compile(r"(?!index\Z)[A-Za-z0-9][A-Za-z0-9_.-]{0,59}\Z", re.IGNORECASE)

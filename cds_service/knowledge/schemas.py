@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
@@ -15,6 +14,7 @@ from cds_service.clinical.observe import HEADS
 from cds_service.clinical.ranking import TIERS
 from cds_service.clinical.spans import days_of
 from cds_service.clinical.workup import PRIORITIES
+from cds_service.knowledge.files import SEMANTIC
 from cds_service.units import split
 
 KINDS = ("symptom", "exam", "context", "exposure", "laboratory", "study", "time", "composite")
@@ -23,8 +23,6 @@ REFERENCE_KINDS = (
     "publication", "article", "association",
 )  # fmt: skip
 STATUSES = ("draft", "in-review", "approved", "retired")
-_NUMBER, _TAG = r"(?:0|[1-9]\d*)", r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
-SEMANTIC = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-{_TAG})?(?:\+{_TAG})?\Z")  # https://semver.org
 
 _COMPARED = {"above", "below", "at_least", "at_most"}
 OBSERVER_FIELDS: Mapping[str, frozenset[str]] = {

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from cds_service.knowledge.content import Content
+from cds_service.knowledge.files import SEMANTIC
 from cds_service.knowledge.links import check_links
 from cds_service.knowledge.load import reviews_due
-from cds_service.knowledge.schemas import SEMANTIC, Reviewed, TableHeader
+from cds_service.knowledge.schemas import Reviewed, TableHeader
 
 SIGNED = {
     "status": "approved",

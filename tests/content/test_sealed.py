@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ def test_sealed_content_is_read_anew_after_every_change(cards: Path, monkeypatch
     assert not (cards / SEAL).exists()  # only the check writes it, and no start
     content = loading.read_content(cards, keep=True)
     with monkeypatch.context() as during:
-        during.setattr(loading, "_read_pages", _refuse)
+        during.setattr(loading, "_checked_parts", _refuse)
         knowledge, _ = loading.load(cards)
     assert knowledge.cards.keys() == content.cards.keys()
     kept = sealed(cards)
@@ -66,3 +68,10 @@ def test_content_that_changes_while_it_is_checked_is_not_sealed(cards: Path) -> 
     assert not seal(cards, {"a": {1: "a key that JSON cannot have"}}, of=fingerprint(cards))
     assert not seal(cards / "missing", {}, of=fingerprint(cards / "missing"))
     assert sealed(cards) is None
+
+
+def test_a_start_with_sealed_content_does_not_load_what_checks_it() -> None:
+    checks = "{'cds_service.knowledge.schemas', 'cds_service.knowledge.pages'}"
+    code = f"import sys, cds_service.serve; print(sorted({checks} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
