@@ -9,6 +9,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from cds_service.clinical.chart import TREES, Match
 from cds_service.clinical.knowledge import OrderItem
 
@@ -43,8 +45,7 @@ SHORT_NAMES = {uri: name for name, uri in SYSTEMS.items()} | _ALIASES
 EXCLUDED = "excluded"  # role of a branch that a parent code must not take in
 
 
-@dataclass(frozen=True, slots=True)
-class CodeRow:
+class CodeRow(Struct, frozen=True, gc=False):
     """A row of cards/codes: a code of a concept, with where it was confirmed."""
 
     concept: str

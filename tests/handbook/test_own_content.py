@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from cds_service.artefacts.publication import OWN, Publication
 from cds_service.handbook.bundled import is_bundled
@@ -49,7 +50,7 @@ def book(content: Content, tmp_path_factory: pytest.TempPathFactory) -> Handbook
     ]
     thyroid = content.cards["TW14"]
     another = {"potassium": "2823-33"}
-    codes = [replace(r, code=another[r.concept]) if r.code == "2823-3" else r for r in content.codes.rows]
+    codes = [structs.replace(r, code=another[r.concept]) if r.code == "2823-3" else r for r in content.codes.rows]
     return Handbook(replace(
         content, folder=cards, version="9.0.0", hashes=hashes(cards),
         cards=content.cards | {"TW14": thyroid | {"purpose": f"Here. {thyroid['purpose']}"}},

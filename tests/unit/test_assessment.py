@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from cds_service.clinical.assessment import (
     EMERGENCY,
@@ -161,17 +162,17 @@ def test_a_card_whose_every_test_is_ordered_gives_way(knowledge: Any, reading: A
     assert every["TW10"] == every["TW24"] == "shown"
     # It still has questions to put.
     assert outcomes(assessed([*CORD, *CORD_TESTS], knowledge, reading))["TW10"] == "shown"
-    silent = replace(knowledge, cards={i: replace(card, asks=()) for i, card in knowledge.cards.items()})
+    silent = replace(knowledge, cards={i: structs.replace(card, asks=()) for i, card in knowledge.cards.items()})
     assert outcomes(assessed([*CORD, *CORD_TESTS], silent, reading))["TW10"] == ORDERED
     assert outcomes(assessed([*CORD, *CORD_TESTS[1:]], silent, reading))["TW10"] == "shown"
 
 
 def test_what_a_card_asks_for_is_what_the_chart_leaves_open(knowledge: Any, reading: Any) -> None:
-    card = replace(
+    card = structs.replace(
         knowledge.cards["TW13"],
         asks=(Asked("babinski"), Asked("atrophy"), Asked("clonus", compile_formula("hoffmann")), Asked("babinski")),
     )
-    other = replace(card, asks=(Asked("spasticity"), Asked("atrophy")))
+    other = structs.replace(card, asks=(Asked("spasticity"), Asked("atrophy")))
     for facts, open_ in (
         ({}, ["babinski", "atrophy", "spasticity"]),
         ({"hoffmann": "present"}, ["babinski", "atrophy", "clonus", "spasticity"]),
@@ -187,7 +188,7 @@ def test_what_a_card_asks_for_is_what_the_chart_leaves_open(knowledge: Any, read
 )  # fmt: skip
 def test_how_loudly_a_card_fires(facts: Any, fires: tuple[str, str], knowledge: Any, reading: Any) -> None:
     levels = ((compile_formula("babinski"), "critical"), (compile_formula("clonus"), "warning"), (None, "info"))
-    card = replace(knowledge.cards["TW13"], when=compile_formula("atrophy"), indicator=levels)
+    card = structs.replace(knowledge.cards["TW13"], when=compile_formula("atrophy"), indicator=levels)
     presence, level = trigger(card, case_of(facts, knowledge, reading))
     assert (presence.value, level) == fires
 
@@ -230,7 +231,7 @@ def test_a_rule_of_silence_may_hold_only_while_nothing_it_lets_through_fires(
     assert bool(critical.rules) is not alone
     low = assessed(LOW_POTASSIUM, known, reading)
     assert (low.cards, low.silent_because) == ((), "NX: quiet")
-    never = replace(rule, when=compile_formula("babinski"))
+    never = structs.replace(rule, when=compile_formula("babinski"))
     assert assessed(LOW_POTASSIUM, replace(knowledge, no_card_rules=(never,)), reading).cards
 
 
@@ -238,7 +239,7 @@ def test_the_first_card_names_the_causes_of_the_hidden_ones(knowledge: Any, read
     term = Term(compile_formula("twitch_current"), ("twitch_current",))
     causes = tuple(Hypothesis(name, name, ((None, "S"),), (term,), ()) for name in ("HA", "HB", "HC"))
     own = {"TW05": ("HA",), "TW17": ("HB",), "TW18": ("HC",)}
-    cards = {i: replace(card, hypotheses=own.get(i, ())) for i, card in knowledge.cards.items()}
+    cards = {i: structs.replace(card, hypotheses=own.get(i, ())) for i, card in knowledge.cards.items()}
 
     def named(content: Any) -> dict[str, list[str]]:
         found = assessed(CRITICAL_POTASSIUM, content, reading).cards
@@ -247,7 +248,7 @@ def test_the_first_card_names_the_causes_of_the_hidden_ones(knowledge: Any, read
     known = replace(knowledge, cards=cards, hypotheses=causes)
     assert named(known) == {"TW05": ["HA", "HB"], "TW18": ["HC"]}
     # A card without any of its own may name each.
-    bare = replace(known, cards={**cards, "TW05": replace(cards["TW05"], hypotheses=())})
+    bare = replace(known, cards={**cards, "TW05": structs.replace(cards["TW05"], hypotheses=())})
     assert named(bare)["TW05"] == ["HA", "HB", "HC"]
 
 

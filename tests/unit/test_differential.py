@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from cds_service.clinical.differential import in_play_for, title_of, weigh, weighings
 from cds_service.clinical.formula import compile_formula
@@ -64,7 +65,7 @@ def test_what_is_in_play_stands_first_then_the_urgent_then_what_has_most_for_it(
         hypothesis("H9", "atrophy"),
         hypothesis("H8", "atrophy"),
         hypothesis("H7", *both),
-        replace(hypothesis("H6", *both), opposes=(term("atrophy", "atrophy"), term("babinski", "babinski"))),
+        structs.replace(hypothesis("H6", *both), opposes=(term("atrophy", "atrophy"), term("babinski", "babinski"))),
         hypothesis("H5", "clonus", urgency=((None, "E"),)),
         hypothesis("H4", "atrophy", urgency=((None, "N"),)),
         hypothesis("H3", "atrophy", urgency=((None, "U"),)),
@@ -75,7 +76,7 @@ def test_what_is_in_play_stands_first_then_the_urgent_then_what_has_most_for_it(
 
 def test_what_speaks_for_and_against_and_what_is_missing(knowledge: Any, reading: Any) -> None:
     many = [{**ATROPHY, "on": f"{days} days ago"} for days in (5, 6, 7)]
-    one = replace(
+    one = structs.replace(
         hypothesis("H", "atrophy", "clonus"),
         supports=(
             term("atrophy", "atrophy"),

@@ -803,7 +803,7 @@ def seen_sign(days: int) -> dict[str, Any]:
 )
 def test_when_to_look_again(row: Any, record: Record, presence: str, knowledge: Any, reading: Any) -> None:
     every = Recheck("any", compile_formula("twitch_current"), 30, 40, "again")
-    known = replace(knowledge, rechecks=(replace(every, **row),))
+    known = replace(knowledge, rechecks=(structs.replace(every, **row),))
     finding = judged("recheck_due", {"examined": ["atrophy"]}, [LATE, *record], known, reading)
     assert finding.presence.value == presence
 

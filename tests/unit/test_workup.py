@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from cds_service.clinical.analytes import LabValue, Limits
 from cds_service.clinical.chart import Chart, Match, Order, Patient, Quantity, Result
@@ -247,15 +248,15 @@ def test_what_is_asked_for_by_name_is_not_asked_for_again_in_a_panel(knowledge: 
 )
 def test_an_open_order_of_a_study(record: list[Any], state: str, knowledge: Any, reading: Any) -> None:
     assert planned(STUDY, record, knowledge, reading)[0] == state
-    within = replace(STUDY, also_pending=frozenset({"order_cmp"}))
+    within = structs.replace(STUDY, also_pending=frozenset({"order_cmp"}))
     assert planned(within, record, knowledge, reading)[0] == ("pending" if record == [order("order_cmp")] else state)
 
 
 def test_an_order_that_contains_it_covers_a_single_request_only(knowledge: Any, reading: Any) -> None:
     covered = {"also_pending": frozenset({"order_cmp"})}
-    alone = replace(K_NA, items=K_NA.items[:1], **covered)
+    alone = structs.replace(K_NA, items=K_NA.items[:1], **covered)
     assert planned(alone, [order("order_cmp")], knowledge, reading)[0] == "pending"
-    assert planned(replace(K_NA, **covered), [order("order_cmp")], knowledge, reading)[0] == "suggested"
+    assert planned(structs.replace(K_NA, **covered), [order("order_cmp")], knowledge, reading)[0] == "suggested"
 
 
 def test_a_request_without_a_code_is_known_by_its_text(knowledge: Any, reading: Any) -> None:
@@ -342,17 +343,17 @@ def test_of_several_codings_of_an_order_one_is_enough(knowledge: Any) -> None:
 def test_a_reason_of_the_card_or_of_the_test_holds_it_back(knowledge: Any, reading: Any) -> None:
     because = (Reason(compile_formula("babinski"), "for a reason"),)
     sign = [{"exam": "babinski", "value": value, "on": "3 days ago"} for value in ("yes", "no")]
-    for test, unless in ((K_NA, because), (replace(K_NA, not_when=because), ())):
+    for test, unless in ((K_NA, because), (structs.replace(K_NA, not_when=because), ())):
         assert planned(test, sign[:1], knowledge, reading, unless=unless) == ("withheld", "for a reason")
         assert planned(test, sign[1:], knowledge, reading, unless=unless)[0] == "suggested"
 
 
 def test_the_orders_of_a_card(knowledge: Any, reading: Any) -> None:
     """Each where it is first asked for, the tests by name before the panel, and what is held back once."""
-    a = replace(K_NA, id="A", title="A", items=K_NA.items[:1])
+    a = structs.replace(K_NA, id="A", title="A", items=K_NA.items[:1])
     known = replace(knowledge, investigations={**knowledge.investigations, "A": a, "K-NA": K_NA, "STUDY": STUDY})
     holds, not_ = compile_formula("babinski"), compile_formula("atrophy")
-    card = replace(
+    card = structs.replace(
         knowledge.cards["TW13"],
         suggestions=(
             CardSuggestion("panel", (CardOrder("K-NA", "urgent"),)),
