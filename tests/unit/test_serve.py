@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from gunicorn.config import Config
 
-from cds_service.serve import Log, Server
+from cds_service.serve import Log, Master, Server
 
 # Eight threads hold memory at once; malloc itself then says how many arenas they took it from.
 _ARENAS = """
@@ -69,3 +69,21 @@ def test_of_an_exception_the_server_writes_only_the_class(capfd: pytest.CaptureF
     said = capfd.readouterr().err
     assert json.loads(said)["error"] == "ValueError"
     assert "MARKER" not in said and "Traceback" not in said
+
+
+def test_only_workers_that_replace_others_wait_for_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("gunicorn.arbiter.time.sleep", pauses.append)
+    master = Master(Server({"workers": 3}, lambda: Flask("none")))
+    master.WORKERS = {}
+
+    def begin() -> None:
+        master.worker_age += 1
+        master.WORKERS[master.worker_age] = object()
+
+    master.spawn_worker = begin
+    master.spawn_workers()
+    assert sorted(master.WORKERS) == [1, 2, 3] and not pauses
+    master.WORKERS.clear()
+    master.spawn_workers()
+    assert sorted(master.WORKERS) == [4, 5, 6] and len(pauses) == 3
