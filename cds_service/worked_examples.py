@@ -51,10 +51,10 @@ class GivenFacts(Case):
         chart = Chart(Patient(PATIENT), complete=frozenset(), answered=frozenset())
         super().__init__(chart, TODAY, knowledge)
         for name, value in given.items():
-            self._judged[name] = _given(name, value)
+            self[name] = _given(name, value)
         self.bands = {
             name: (lab, band(lab, is_child(self)))
-            for name, finding in list(self._judged.items())
+            for name, finding in list(self.items())
             if name in knowledge.analytes and finding.value is not None
             for lab in [LabValue(knowledge.analytes[name], finding.value, _RESULT)]
         }
@@ -99,7 +99,7 @@ def _findings(content: Content, knowledge: Knowledge, reading: Reading) -> Itera
         for example in spec["examples"]:
             case = case_of(example["given"], knowledge, reading)
             if isinstance(case, GivenFacts):
-                case._judged.pop(spec["id"], None)
+                case.pop(spec["id"], None)
             finding = case[spec["id"]]
             expected = str(example["expect"])
             found = finding.presence.value

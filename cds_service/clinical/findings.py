@@ -100,22 +100,23 @@ class FindingDefinition:
     names_a_cause: bool = False  # what a card without causes of its own does not pass over
 
 
-class Case:
-    """One patient on one day: the chart, and every finding judged so far."""
+class Case(dict[str, Finding]):
+    """One patient on one day: the chart, and every finding judged so far; one that is not, is when it is asked for.
+
+    A dictionary, as every formula looks findings up in it.
+    """
 
     def __init__(self, chart: Chart, today: date, knowledge: Knowledge) -> None:
+        super().__init__()
         self.chart = chart
         self.today = today
         self.knowledge = knowledge
         self._silence: Silence | None = None
         self._reached = 0
-        self._judged: dict[str, Finding] = {}
         self.newest_values: dict[str, LabValue | None] = {}
 
-    def __getitem__(self, finding: str) -> Finding:
-        found = self._judged.get(finding)
-        if found is None:
-            found = self._judged[finding] = self.answer(finding, self.knowledge.findings[finding].judge)
+    def __missing__(self, finding: str) -> Finding:
+        found = self[finding] = self.answer(finding, self.knowledge.findings[finding].judge)
         return found
 
     def answer(self, question: str, ask: Callable[[Case], Item]) -> Item:

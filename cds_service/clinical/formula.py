@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from cds_service.clinical import presence as logic
@@ -26,7 +27,7 @@ def compile_formula(spec: Spec) -> Formula:
     Raises ValueError, with the remedy, for anything that is not one of the ten words.
     """
     if isinstance(spec, str):
-        return lambda case: case[spec]
+        return itemgetter(spec)  # of the case
     words = [word for word in spec if word != "inclusive"]
     if len(words) != 1 or words[0] not in WORDS:
         raise ValueError(f"a formula is a finding or one of: {', '.join(WORDS)}")
