@@ -112,17 +112,17 @@ class Case(dict[str, Finding]):
         self.today = today
         self.knowledge = knowledge
         self._silence: Silence | None = None
-        self._reached = 0
+        self._silent = b""
         self.newest_values: dict[str, LabValue | None] = {}
 
     def __missing__(self, finding: str) -> Finding:
-        found = self[finding] = self.answer(finding, self.knowledge.findings[finding].judge)
+        found = self[finding] = self.knowledge.findings[finding].judge(self)
         return found
 
     def answer(self, question: str, ask: Callable[[Case], Item]) -> Item:
         """What ``ask`` says of this case. Not asked where all that it looks at is as on a silent chart."""
         silence = self._silence
-        if silence is None or self._reached >> silence.places[question] & 1:
+        if silence is None or not self._silent[silence.places[question]]:
             return ask(self)
         known: Item = silence.answers[question]
         return known
@@ -132,8 +132,9 @@ class Case(dict[str, Finding]):
 
         So findings must come of the chart: a case whose facts are given listens to nothing.
         """
-        self._reached = silence.reached_by(self)
+        self._silent = silence.over(self)
         self._silence = silence
+        self.update(silence.findings_in(self._silent))
         return self
 
     def judge_all(self) -> Mapping[str, Finding]:

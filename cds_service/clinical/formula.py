@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -58,31 +57,49 @@ def _all(specs: Sequence[Spec]) -> Formula:
     parts = [compile_formula(spec) for spec in specs]
 
     def judge(case: Case) -> Finding:
-        found = []
+        found, verdict = [], PRESENT
         for part in parts:
             finding = part(case)
             if finding.presence is ABSENT:
-                return merged("", ABSENT, [finding])
+                return Finding("", ABSENT, finding.evidence, sites=finding.sites)
+            if finding.presence is UNKNOWN:
+                verdict = UNKNOWN
             found.append(finding)
-        verdict = logic.all_of([f.presence for f in found])
-        return merged("", verdict, found if verdict is PRESENT else [])
+        return merged("", PRESENT, found) if verdict is PRESENT else Finding("", UNKNOWN)
 
     return judge
 
 
-def _any(specs: Sequence[Spec], verdict_of: Callable[[Iterable[Presence]], Presence] = logic.any_of) -> Formula:
+def _any(specs: Sequence[Spec]) -> Formula:
     parts = [compile_formula(spec) for spec in specs]
 
     def judge(case: Case) -> Finding:
-        found = [part(case) for part in parts]
-        verdict = verdict_of([f.presence for f in found])
-        return merged("", verdict, [f for f in found if f.presence is verdict])
+        deciding: list[Finding] = []
+        verdict = ABSENT if parts else UNKNOWN
+        for part in parts:
+            finding = part(case)
+            presence = finding.presence
+            if presence is not verdict:
+                if verdict is PRESENT or presence is ABSENT:
+                    continue
+                verdict = presence
+                deciding.clear()
+            if finding.evidence or finding.sites:
+                deciding.append(finding)
+        return merged("", verdict, deciding)
 
     return judge
 
 
 def _at_least(spec: Mapping[str, Any]) -> Formula:
-    return _any(spec["of"], partial(logic.at_least, int(spec["n"])))
+    count, parts = int(spec["n"]), [compile_formula(part) for part in spec["of"]]
+
+    def judge(case: Case) -> Finding:
+        found = [part(case) for part in parts]
+        verdict = logic.at_least(count, [f.presence for f in found])
+        return merged("", verdict, [f for f in found if f.presence is verdict])
+
+    return judge
 
 
 def _absent(spec: Spec) -> Formula:
@@ -90,14 +107,18 @@ def _absent(spec: Spec) -> Formula:
 
     def judge(case: Case) -> Finding:
         finding = part(case)
-        return merged("", logic.absent(finding.presence), [finding])
+        return Finding("", logic.absent(finding.presence), finding.evidence, sites=finding.sites)
 
     return judge
 
 
+# Not charted is a fact of its own, without evidence: decided always, so that a gap never hides a red flag.
+_HOLDS, _FAILS = Finding("", PRESENT), Finding("", ABSENT)
+
+
 def _not_present(spec: Spec) -> Formula:
     part = compile_formula(spec)
-    return lambda case: Finding("", logic.not_present(part(case).presence))
+    return lambda case: _FAILS if part(case).presence is PRESENT else _HOLDS
 
 
 def holds(value: Quantity | None, word: str, limit: float, inclusive: bool) -> bool | None:

@@ -31,17 +31,6 @@ def all_of(parts: Iterable[Presence]) -> Presence:
     return verdict
 
 
-def any_of(parts: Iterable[Presence]) -> Presence:
-    """Present as soon as one part is present; absent only when every part is."""
-    verdict = None
-    for part in parts:
-        if part is PRESENT:
-            return part
-        if part is UNKNOWN or verdict is None:
-            verdict = part
-    return verdict or UNKNOWN
-
-
 def at_least(count: int, parts: Iterable[Presence]) -> Presence:
     """Counts what is present; absent when too few could still be."""
     values = list(parts)
@@ -53,10 +42,6 @@ def at_least(count: int, parts: Iterable[Presence]) -> Presence:
 
 def absent(part: Presence) -> Presence:
     """Documented absence; unknown stays unknown."""
-    opposite = {PRESENT: ABSENT, ABSENT: PRESENT}
-    return opposite.get(part, UNKNOWN)
-
-
-def not_present(part: Presence) -> Presence:
-    """Not charted: absent or unknown. Decided always, so that a gap never hides a red flag."""
-    return Presence.of(part is not PRESENT)
+    if part is PRESENT:
+        return ABSENT
+    return PRESENT if part is ABSENT else UNKNOWN

@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
+from itertools import compress
 from typing import Any, TypeVar
 
 from cds_service.clinical.chart import QUERIES, Patient
@@ -24,23 +25,41 @@ Questions = Callable[[Knowledge], Mapping[str, Callable[[Case], Any]]]
 # What a question may look at, beside kinds of entries, concepts of a kind, and other findings.
 _ALWAYS = ("the patient, the day, or the chart as a whole",)
 _ONSET, _BANDS = ("onset",), ("bands",)
+_BITS = 8  # of a byte
 _WORKED_OUT = {name for name, part in vars(Case).items() if isinstance(part, cached_property)}
 
 
 @dataclass(frozen=True)
 class Silence:
-    """The answers, by question; and which questions look at what, themselves or through a finding, as bits."""
+    """The answers, by question; and which questions look at what, themselves or through a finding.
+
+    ``readers`` has a byte for each question, which is 1 for one that looks at it; the bytes are one number, so that
+    they are quickly joined.
+    """
 
     answers: Mapping[str, Any]
-    places: Mapping[str, int]
+    places: Mapping[str, int]  # the findings come first
     readers: Mapping[Hashable, int]
 
-    def reached_by(self, case: Case) -> int:
-        """The questions that look at something this case has, as bits."""
+    def over(self, case: Case) -> bytes:
+        """A byte for each question, which is 0 for one that looks at something this case has."""
         reached = 0
         for key in _said(case):
             reached |= self.readers.get(key, 0)
-        return reached
+        return (self._all ^ reached).to_bytes(len(self.places), "little")
+
+    def findings_in(self, silent: bytes) -> Iterator[tuple[str, Finding]]:
+        """The findings that need not be judged."""
+        return compress(self._findings, silent)
+
+    @cached_property
+    def _all(self) -> int:
+        return int.from_bytes(b"\1" * len(self.places), "little")
+
+    @cached_property
+    def _findings(self) -> list[tuple[str, Finding]]:
+        said = ((name, self.answers[name]) for name in self.places)
+        return [(name, answer) for name, answer in said if isinstance(answer, Finding)]
 
 
 def _said(case: Case) -> Iterator[Any]:
@@ -67,11 +86,12 @@ def silence(knowledge: Knowledge, questions: Questions) -> Silence:
     case = _SilentCase(knowledge)
     answers = {name: case.answer(name, ask) for name, ask in questions(knowledge).items()}
     answers.update(case.judge_all())
-    places = {name: place for place, name in enumerate(case.looked_at)}
+    findings_first = sorted(case.looked_at, key=lambda name: name not in knowledge.findings)
+    places = {name: place for place, name in enumerate(findings_first)}
     readers: dict[Hashable, int] = {}
     # What asks for a finding was answered after it: its readers are complete once it is come to from the end.
     for name in reversed(case.looked_at):
-        readers[name] = readers.get(name, 0) | 1 << places[name]
+        readers[name] = readers.get(name, 0) | 1 << _BITS * places[name]
         for key in case.looked_at[name]:
             readers[key] = readers.get(key, 0) | readers[name]
     return Silence(answers, places, {key: asked for key, asked in readers.items() if key not in places})
@@ -91,6 +111,10 @@ class _SilentCase(Case):
     def __getitem__(self, finding: str) -> Finding:
         self._note(finding)
         return super().__getitem__(finding)
+
+    def __missing__(self, finding: str) -> Finding:
+        found = self[finding] = self.answer(finding, self.knowledge.findings[finding].judge)
+        return found
 
     def answer(self, question: str, ask: Callable[[Case], Answer]) -> Answer:
         # What another question has worked out must be looked at again, or it would not be noted for this one.

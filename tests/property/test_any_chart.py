@@ -641,7 +641,7 @@ def test_what_one_question_has_worked_out_is_noted_for_the_next() -> None:
         {"medicine": "med_thiazide", "since": "60 days ago"},
     ]
     case = judged(Sketcher(READING.codes, TODAY).record(taken))[0].case
-    assert memo.places.keys() >= {"outer"} and memo.reached_by(case) >> memo.places["outer"] & 1
+    assert not memo.over(case)[memo.places["outer"]]
 
 
 def _asked_again(found: Prefetched) -> None:
