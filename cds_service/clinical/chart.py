@@ -274,10 +274,10 @@ class Chart:
         carried = concepts & index.keys() if index else ()
         if not index or not carried:
             return ()
-        found = [entry for concept in sorted(carried) for entry in index[concept]]
-        if len(carried) > 1:
-            found = list({id(entry): entry for entry in found}.values())
-        return tuple(found)  # type: ignore[arg-type]
+        if len(carried) == 1:
+            return tuple(index[next(iter(carried))])  # type: ignore[arg-type]
+        found = {id(entry): entry for concept in sorted(carried) for entry in index[concept]}
+        return tuple(found.values())  # type: ignore[arg-type]
 
     def named(self, kind: type[EntryKind], words: Sequence[str]) -> Iterator[EntryKind]:
         """Entries of a kind whose title contains one of these folded words. Titles repeat; each is looked at once."""

@@ -146,6 +146,11 @@ class Case(dict[str, Finding]):
         return self.knowledge.gate.stated_onset(self)
 
     @cached_property
+    def twitching(self) -> tuple[tuple[Entry, bool], ...]:
+        """Every statement about twitching: the entry, and whether it says that it is there."""
+        return tuple(self.knowledge.gate.statements(self))
+
+    @cached_property
     def heard(self) -> Mapping[str, tuple[tuple[Entry, Heard], ...]]:
         """What the texts of the record say, by finding."""
         said: dict[str, list[tuple[Entry, Heard]]] = {}

@@ -80,7 +80,7 @@ class Gate:
                 return onset
         stated = [
             entry.onset
-            for entry, says in self.statements(case)
+            for entry, says in case.twitching
             if says and isinstance(entry, Problem) and entry.onset is not None
         ]
         return min(stated, default=None)
@@ -88,9 +88,8 @@ class Gate:
 
 def charted_twitching(case: Case) -> Finding:
     """Present when the newest statement says so; absent when the newest takes it back."""
-    statements = list(case.knowledge.gate.statements(case))
-    says = [entry for entry, there in statements if there]
-    denies = [entry for entry, there in statements if not there]
+    says = [entry for entry, there in case.twitching if there]
+    denies = [entry for entry, there in case.twitching if not there]
     standing = any(isinstance(entry, Problem | Visit) for entry in says)
     if not says or (not standing and denies and max(map(_charted, denies)) > max(map(_charted, says))):
         return Finding("twitch_current", ABSENT if denies else UNKNOWN, tuple(map(Evidence.of, denies)))
@@ -109,7 +108,7 @@ def _dates(entry: Entry) -> list[Span]:
 
 def _dates_charted(case: Case) -> list[Span]:
     """Onsets and days of recording of all that says that there is twitching."""
-    return [span for entry, says in case.knowledge.gate.statements(case) if says for span in _dates(entry)]
+    return [span for entry, says in case.twitching if says for span in _dates(entry)]
 
 
 def ended_twitching(case: Case) -> Finding:

@@ -50,7 +50,7 @@ _LIMB_PAIRS = ("face", "arm", "trunk", "leg")
 
 
 def _twitching(case: Case) -> list[tuple[Entry, Site]]:
-    found = [(e, site) for e, says in case.knowledge.gate.statements(case) if says for site in e.sites]
+    found = [(e, site) for e, says in case.twitching if says for site in e.sites]
     return sorted(found, key=lambda pair: (pair[0].reference, pair[1]))
 
 
