@@ -158,6 +158,7 @@ def _options(
         "control_socket_disable": True,
         "chdir": str(state_folder()),
         "umask": 0o117,  # of a unix socket, for the user and group of the service: whoever can write to it is the proxy
+        "sendfile": False,  # wants a socket that blocks; the worker's never do
         "accesslog": None,
         "loglevel": "warning",
         "logger_class": Log,

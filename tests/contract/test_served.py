@@ -50,6 +50,12 @@ def test_each_request_of_the_fixtures_gives_cards(served: Served, file: Path) ->
         assert answer["cards"]
 
 
+def test_files_are_served_whole(served: Served) -> None:
+    file = ROOT / "cds_service" / "workbench" / "static" / "workbench.css"
+    status, _, raw = served.ask("GET", "/workbench/static/workbench.css")
+    assert (status, raw) == (200, file.read_bytes())
+
+
 def test_head_and_options_are_answered_without_a_body(served: Served) -> None:
     for method, path, status in (
         ("HEAD", "/cds-services", 200),
