@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from threading import BoundedSemaphore
+from typing import Any
 
 from flask import Flask
 
@@ -28,6 +30,12 @@ from cds_service.web.state import State
 from cds_service.web.store import Store
 
 
+class _Application(Flask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Flask looks anew at each call whether each of our functions is a coroutine; none is."""
+        return func
+
+
 def create_app(settings: Settings | None = None, replays: Replays | None = None, workbench: bool = False) -> Flask:
     """The endpoints. ``workbench``: its trial calls are honoured, its pages are registered by the caller.
 
@@ -42,7 +50,7 @@ def create_app(settings: Settings | None = None, replays: Replays | None = None,
     store.prepare()
     authenticator = authenticator_for(settings, replays or store)
     fhir.preload()
-    app = Flask("cds_service", static_folder=None)
+    app = _Application("cds_service", static_folder=None)
     # One more than is accepted: a body in chunks is cut there without a word, and must be seen to be too long.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1
     app.url_map.strict_slashes = False  # some clients ask for /cds-services/

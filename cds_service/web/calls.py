@@ -31,7 +31,7 @@ def register_calls(app: Flask) -> None:
 
 def note(**values: Any) -> None:
     """Add fields to the line of the present call. Never a value of a chart."""
-    g.noted = {**g.get("noted", {}), **values}
+    g.setdefault("noted", {}).update(values)
 
 
 def _begin() -> None:
