@@ -1,4 +1,4 @@
-"""The only user of fhir.resources: FHIR R4 resources in and out are checked here.
+"""The only user of fhir.resources: what of a chart is cited is checked here.
 
 R4B models read R4 (4.0.1) for every resource this service uses.
 """

@@ -19,7 +19,7 @@ _CATEGORIES = {
 }
 _REASONS = 3
 _REQUESTERS = ("Practitioner", "PractitionerRole")
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # FHIR id; anything else in the context is not passed on
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # FHIR id; no other encounter or user is passed on
 
 
 @dataclass(frozen=True, slots=True)

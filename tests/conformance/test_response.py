@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from marshmallow import ValidationError
+from msgspec import ValidationError
 
 from cds_service import fhir
 from cds_service.clinical.chart import QUERIES

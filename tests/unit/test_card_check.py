@@ -1,12 +1,11 @@
-"""The quick check of plain cards lets nothing through that the whole one refuses."""
+"""What must not be sent stops in the check of our own cards."""
 
 from copy import deepcopy
 from typing import Any
 
 import pytest
-from marshmallow import ValidationError
+from msgspec import ValidationError
 
-from cds_service.response import schema
 from cds_service.response.schema import check_cards
 
 UUID = "7e9d4b8c-6d1f-8a2b-9c3d-0123456789ab"
@@ -50,8 +49,6 @@ SPOILT = [
     pytest.param(("remark",), "x", id="a field that nobody knows"),
     pytest.param(("source", "url"), "example.org", id="a source that is no address"),
     pytest.param(("source", "url"), "https://example.org/a b", id="an address with a blank"),
-    pytest.param(("source", "url"), "https://-a.org", id="a host that begins with a dash"),
-    pytest.param(("source", "url"), f"https://{'a' * 64}.org", id="a host that is too long"),
     pytest.param(("links", 0, "url"), "javascript:alert(1)", id="a link that is a script"),
     pytest.param(("links", 0, "type"), "smart", id="a link of another type"),
     pytest.param(("selectionBehavior",), "all", id="a behaviour of no standard"),
@@ -76,8 +73,7 @@ def _with(path: tuple[Any, ...], value: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path, value", SPOILT)
-def test_a_spoilt_card_passes_neither_check(path: tuple[Any, ...], value: Any) -> None:
-    assert not schema._are_plain(_with(path, value))
+def test_a_spoilt_card_does_not_pass(path: tuple[Any, ...], value: Any) -> None:
     with pytest.raises(ValidationError):
         check_cards(_with(path, value))
 
@@ -89,12 +85,13 @@ def test_suggestions_and_their_behaviour_come_together(left_out: str) -> None:
         check_cards(cards)
 
 
-def test_a_plain_card_needs_the_quick_check_only() -> None:
-    assert schema._are_plain([CARD])
-    assert not schema._CARDS.validate([CARD])
+def test_a_whole_card_passes() -> None:
+    check_cards([CARD])
 
 
-@pytest.mark.parametrize("address", ["http://localhost:8080/form", "https://ehr/form", "https://1.2.3.4/form"])
+@pytest.mark.parametrize(
+    "address", ["http://cds_forms:8080/form", "HTTPS://EHR/form", "https://1.2.3.4/form", "http://[::1]:8000/form"]
+)
 def test_a_form_of_the_site_may_have_an_address_that_is_not_plain(address: str) -> None:
     check_cards(_with(("links", 0, "url"), address))
 
