@@ -253,6 +253,16 @@ def label(case: Case) -> str:
     return named[0] if named else ""
 
 
+def _titles_of(finding: str) -> Callable[[CardPlan, Case, int], str]:
+    """The record's own words for what a finding rests on."""
+
+    def words(card: CardPlan, case: Case, most: int) -> str:
+        named = dict.fromkeys(filter(None, (_plain(e.title) for e in case[finding].evidence)))
+        return _and(list(named), most) or case.knowledge.findings[finding].title
+
+    return words
+
+
 def _label(card: CardPlan, case: Case, most: int) -> str:
     return _plain(label(case)) or "a neuromuscular diagnosis"
 
@@ -275,4 +285,5 @@ _FILLERS: dict[str, Callable[[CardPlan, Case, int], str]] = {
     "report_date": _report_date,
     "report_finding": _report_finding,
     "ck": _ck,
+    "emergency": _titles_of("emergency_disease"),
 }

@@ -24,7 +24,7 @@ HARMLESS = words("""
     abnormal_vital_72h age albumin_doubt alcohol_context aneurysm_clip anticoagulated at_rest b12_risk back_pain
     bp_high_140_90 bp_severe_160_110 bradycardia bronchospasm claustrophobia cochlear_implant cold_exposure
     communication_barrier confusion_known constant contrast_allergy core4_normal_once cramps deceased diarrhoea_72h
-    diarrhoea_or_urination electrolyte_risk emergency_encounter_in_progress emg_done emg_normal emg_normal_180d
+    diarrhoea_or_urination electrolyte_risk emg_done emg_normal emg_normal_180d
     emg_preliminary emg_valid exam_documented exam_done exam_entry exam_form_normal exam_limb_normal exam_normal
     exam_normal_once exam_reflexes_documented exam_sentence exam_sentence_normal eyelid_full_closure family_kennedy
     family_nmd family_nmd_named family_thyroid feeding_resumed_10d followup_booked free_t4_after_tsh gut_surgery
