@@ -210,6 +210,11 @@ def impossible_criticals(analyte: Analyte, case: Case) -> Iterator[LabValue]:
         yield from _readable(flagged, anything, final)
 
 
+def has_number(analyte: Analyte, result: Result) -> bool:
+    """Whether a result has a number in a unit of its test, be it a possible one or not."""
+    return replace(analyte, possible=_ANY_NUMBER).read(result) is not None
+
+
 def _readable(results: Iterable[Result], analyte: Analyte, final: bool = True) -> Iterator[LabValue]:
     for result in results:
         if result.final is not final or result.when is None:
@@ -380,7 +385,7 @@ def _uncounted(analyte: Analyte, result: Result) -> str:
         return "not final yet, so it stands for no result"
     if analyte.read(result) is not None:
         return ""
-    if replace(analyte, possible=_ANY_NUMBER).read(result) is not None:
+    if has_number(analyte, result):
         return "no possible value in this unit, so it was not compared: check the number and the unit"
     return "the unit is missing or unknown, so it was not compared"
 

@@ -25,6 +25,7 @@ USUAL_ROLES = frozenset(
 )
 
 
+CRITICAL_FLAGS = frozenset({"LL", "HH", "AA"})  # what a laboratory calls critical
 UNTIMED = float("-inf")  # the moment of a result of which only the day is known
 TREES = frozenset({"icd10cm", "atc"})  # code systems in which a code stands for everything below it
 

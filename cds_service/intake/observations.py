@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from cds_service import units
-from cds_service.clinical.chart import UNTIMED, Entry, Match, Quantity, Result, Site
+from cds_service.clinical.chart import CRITICAL_FLAGS, UNTIMED, Entry, Match, Quantity, Result, Site
 from cds_service.clinical.gate import GATE_ROLES
 from cds_service.clinical.tokens import fold
 from cds_service.errors import UnreadableError
@@ -76,7 +76,7 @@ def read_result(part: Json, raw: Json, about: About, parent: Concept) -> Iterato
     if strength and not named.is_strength:
         codes = (*codes, Match(STRENGTH_EXAM, "", "text", ""))
     texts = () if value.is_plain else _texts(named, value, spoken)
-    if not (codes or valued.matches or texts or named.is_kept):
+    if not (codes or valued.matches or texts or named.is_kept or value.flags & CRITICAL_FLAGS):
         return
     # A measured quantity, or the heading of a panel, belongs to the whole patient.
     local = strength or value.says or valued.matches or (value.text and value.quantity is None)

@@ -285,5 +285,6 @@ _FILLERS: dict[str, Callable[[CardPlan, Case, int], str]] = {
     "report_date": _report_date,
     "report_finding": _report_finding,
     "ck": _ck,
+    "flagged": _titles_of("critical_unread"),
     "emergency": _titles_of("emergency_disease"),
 }

@@ -428,3 +428,31 @@ def test_a_total_calcium_of_the_first_or_the_last_of_all_days_is_adjusted_by_non
     results = [{"lab": "calcium_total", "value": 2.0, "unit": "mmol/L", "on": day},
                {"lab": "albumin", "value": 30, "unit": "g/L", "on": "today"}]  # fmt: skip
     assert newest_value(knowledge.analytes["CaCorr"], case_of(results, knowledge, reading)) is None
+
+
+@pytest.mark.parametrize(
+    ("results", "titles"),
+    [
+        ([{"lab": "2744-1", "value": 7.62, "on": "today", "flag": "HH"}], 1),
+        ([{"lab": "2744-1", "value": 7.62, "on": "today", "flag": "H"}], 0),
+        ([{"lab": "2744-1", "value": 7.62, "on": "15 days ago", "flag": "HH"}], 0),
+        ([potassium(2.6, "today", unit="", flag="LL")], 1),
+        ([potassium(2.6, "today", unit="", flag="LL"), potassium(4.1, "today")], 0),
+        ([potassium(2.6, "today", unit="", flag="LL"), potassium(4.1, "1 day ago")], 1),
+        ([potassium(2.6, "today", flag="LL")], 0),
+        ([potassium(26.0, "today", flag="HH")], 0),  # impossible: critical_preliminary speaks of it
+        (
+            [
+                {"lab": "4049-3", "value": 32, "unit": "ug/mL", "on": "2 days ago", "flag": "HH"},
+                {"lab": "4049-3", "value": 14, "unit": "ug/mL", "on": "today"},
+            ],
+            0,
+        ),
+    ],
+)
+def test_a_critical_flag_on_what_nothing_compares_is_found(
+    results: list[dict[str, Any]], titles: int, knowledge: Any, reading: Any
+) -> None:
+    found = case_of(results, knowledge, reading)["critical_unread"]
+    assert found.present is (titles > 0)
+    assert len(found.evidence) == titles

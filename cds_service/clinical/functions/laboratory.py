@@ -11,12 +11,13 @@ from cds_service.clinical.analytes import (
     LabValue,
     band,
     every_value,
+    has_number,
     impossible_criticals,
     is_child,
     newest_value,
     preliminary_values,
 )
-from cds_service.clinical.chart import Result
+from cds_service.clinical.chart import CRITICAL_FLAGS, Result
 from cds_service.clinical.findings import Case, Evidence, Finding, Judge
 from cds_service.clinical.formula import compile_formula
 from cds_service.clinical.functions.registry import Parameters, named
@@ -67,6 +68,45 @@ def preliminary_criticals(finding: str, with_: Parameters) -> Judge:
         return _of_values(finding, found, case) if found else Finding(finding, UNKNOWN)
 
     return judge
+
+
+@named
+def unread_criticals(finding: str, with_: Parameters) -> Judge:
+    """What the laboratory flags as critical and nothing here compares, unless a later result takes its place."""
+    collected, besides = days_of(with_["collected_within"]), frozenset(with_["besides"])
+
+    def judge(case: Case) -> Finding:
+        flagged = (result for result in case.chart.all(Result) if result.flags & CRITICAL_FLAGS)
+        found = [r for r in flagged if r.when is not None and r.when.within(collected, case.today)]
+        unread = [r for r in found if not _is_compared(r, besides, case)]
+        if not unread:
+            return Finding(finding, UNKNOWN)
+        newest_first = sorted(unread, key=lambda r: (r.last_day, r.reference, r.title), reverse=True)
+        return Finding(finding, PRESENT, tuple(_as_flagged(result) for result in newest_first))
+
+    return judge
+
+
+def _is_compared(result: Result, besides: frozenset[str], case: Case) -> bool:
+    """Whether its number is read elsewhere, or a later result of the same test takes its place."""
+    concepts = {match.concept for match in result.codes}
+    if concepts & besides:
+        return True
+    for analyte in case.knowledge.analytes.values():
+        if analyte.any_of or analyte.concepts.isdisjoint(concepts):
+            continue
+        newest = newest_value(analyte, case)
+        if has_number(analyte, result) or (newest is not None and newest.result.last_day >= result.last_day):
+            return True
+    return any(
+        later.title == result.title and later.last_day > result.last_day and not later.flags & CRITICAL_FLAGS
+        for later in case.chart.all(Result)
+    )
+
+
+def _as_flagged(result: Result) -> Evidence:
+    value = result.value.as_reported if result.value else result.value_text
+    return Evidence.of(result, f"{value} flagged critical by the laboratory".strip())
 
 
 def _of_values(finding: str, found: dict[str, LabValue], case: Case) -> Finding:
