@@ -434,6 +434,7 @@ def test_a_total_calcium_of_the_first_or_the_last_of_all_days_is_adjusted_by_non
     ("results", "titles"),
     [
         ([{"lab": "2744-1", "value": 7.62, "on": "today", "flag": "HH"}], 1),
+        ([{"lab": "digoxin", "value": 3.1, "unit": "ug/L", "on": "today", "flag": "HH"}], 1),  # no code at all
         ([{"lab": "2744-1", "value": 7.62, "on": "today", "flag": "H"}], 0),
         ([{"lab": "2744-1", "value": 7.62, "on": "15 days ago", "flag": "HH"}], 0),
         ([potassium(2.6, "today", unit="", flag="LL")], 1),
