@@ -63,7 +63,7 @@ def _choose(fired: Mapping[str, str], now: Circumstances) -> list[Shown]:
         return _below_emergency(fired, now)
     rest = _below_emergency({c: i for c, i in fired.items() if c not in TIERS["T7"] and c != "TW01"}, now)
     # One soft sign leads, but a critical result stays in front of it.
-    chosen = rest[:1] + soft + rest[1:] if "TW05" in fired else soft + rest
+    chosen = rest[:1] + soft + rest[1:] if fired.get("TW05") == "critical" else soft + rest
     return _questions_before_bloods(chosen, fired, now)
 
 

@@ -115,7 +115,7 @@ def _(it: Ranked) -> bool:
 
 @rule("2: a soft sign leads, behind a critical result only")
 def _(it: Ranked) -> bool:
-    lead = [*it.fired_of("T1"), "TW01"]
+    lead = ["TW05", "TW01"] if it.fired.get("TW05") == "critical" else ["TW01"]
     return not it.soft or it.ids[: len(lead)] == lead
 
 
@@ -136,7 +136,7 @@ def _(it: Ranked) -> bool:
     weak, medicine = it.shown_of("T2"), it.shown_of("T5")
     others = [card for card in it.ids if card not in ("TW05", "TW01", *weak, *medicine)]
     return (
-        it.ids[0] == "TW05"
+        it.ids[0] == ("TW01" if "TW01" in it.fired and it.fired["TW05"] == "warning" else "TW05")
         and not others
         and weak == it.fired_of("T2")[:1]
         and (medicine == it.fired_of("T5")[:1] or (not it.room and not medicine))
