@@ -16,6 +16,7 @@ _BUNDLE_DEPTH = 4
 # Which of the queries for Observations one answers is told by its category.
 QUERY_OF_TYPE = {kind: query for query, kind in QUERIES.items() if kind != "Observation"}
 _OF_CATEGORY = {"laboratory": "labs", "vital-signs": "vitals"}
+_FAILURES = ("error", "fatal")  # severities; remarks and warnings leave the answer whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ def whole_record(bundle: Json) -> Prefetched:
     take("record", bundle, found)
     found.answered |= set(QUERIES)
     _leave_pages(found)
+    if found.gaps:  # what was not read may have been of any kind
+        found.cut |= set(QUERIES)
     return found
 
 
@@ -120,6 +123,7 @@ def take(key: str, value: Json, found: Prefetched) -> frozenset[str]:
         return frozenset()
     # One resource alone is no answer to a search: there may be others.
     part = value.get("resourceType") not in ("Bundle", "Patient")
+    failed = False
     met: set[str] = set()
     links: list[str] = []
     try:
@@ -128,20 +132,42 @@ def take(key: str, value: Json, found: Prefetched) -> frozenset[str]:
             if not isinstance(kind, str):
                 found.gaps.append(DataGap(key, "an entry without resourceType"))
                 part = True
-            elif kind != "OperationOutcome":  # remarks of the client's server on its own search
+            elif kind == "OperationOutcome":  # of the client's server, on its own search
+                failed |= _is_failure(resource)
+            else:
                 met.add(query_of(key, kind, resource))
                 _keep(resource, kind, full_url, found)
     except UnreadableError:
         _without(key, "not readable as a Bundle", found)
         part = True
     else:
-        met |= {key} & QUERIES.keys()
+        met |= {key} & (found.answered if failed else QUERIES.keys())
+        if failed:
+            _failed(key, found)
+            part = True
     met.discard("")
     found.answered |= met
     if part:
         found.cut |= met
     found.next_pages += [NextPage(key, link, frozenset(met)) for link in links]
     return frozenset(met)
+
+
+def _is_failure(outcome: Json) -> bool:
+    """Whether a search failed, or did not reach all that it asks."""
+    return any(
+        text(issue, "severity") in _FAILURES or text(issue, "code") == "incomplete"
+        for issue in elements(outcome, "issue")
+    )
+
+
+def _failed(key: str, found: Prefetched) -> None:
+    """Also beside entries: what a failed search found may be a part. Of pages that were read the earlier ones stand."""
+    reason = "the search reported a failure"
+    if key in found.answered:
+        found.gaps.append(DataGap(key, reason))
+    else:
+        _without(key, reason, found)
 
 
 def _keep(resource: Json, kind: str, full_url: str, found: Prefetched) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from cds_service import fhir
+from cds_service.intake.prefetch import gather, whole_record
 from tests.applications import client
 from tests.conftest import FIXTURES
 from tests.served import SERVICE
@@ -194,6 +195,42 @@ def test_an_operation_outcome_in_prefetch_is_seen_and_named() -> None:
     body = asked("hand-weakness")
     body["prefetch"]["labs"] = FAILURE
     assert "labs: the client reported a failure" in details(call(body))
+
+
+def failing(severity: str = "error", code: str = "timeout") -> Any:
+    """A Bundle in which the client's server tells of its own search."""
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": severity, "code": code}]}
+    return {**NOBODY, "entry": [{"resource": outcome, "search": {"mode": "outcome"}}]}
+
+
+@pytest.mark.parametrize("severity", ["error", "fatal"])
+def test_a_search_that_failed_inside_its_bundle_is_no_answer(severity: str) -> None:
+    body = asked("hand-weakness")
+    body["prefetch"]["conditions"] = failing(severity)
+    refused = call(body)
+    assert (refused.status_code, paths(refused)) == (412, {"prefetch.conditions"})
+    body = asked("hand-weakness")
+    body["prefetch"]["labs"] = failing(severity)
+    assert "labs: the search reported a failure" in details(call(body))
+    assert "labs" not in gather(body["prefetch"]).answered
+
+
+def test_what_a_failed_search_found_is_kept_as_a_part() -> None:
+    body = asked("low-potassium")
+    body["prefetch"]["labs"]["entry"] += failing("warning", "incomplete")["entry"]
+    found = gather(body["prefetch"])
+    assert found.of("Observation") and "labs" in found.answered - found.complete
+
+
+def test_a_warning_about_a_search_leaves_its_answer_whole() -> None:
+    body = asked("hand-weakness")
+    body["prefetch"]["labs"] = failing("warning", "suppressed")
+    found = gather(body["prefetch"])
+    assert "labs" in found.complete and not found.gaps
+
+
+def test_a_record_with_a_failed_search_makes_nothing_complete() -> None:
+    assert not whole_record(failing()).complete
 
 
 def test_a_cut_page_is_named() -> None:
