@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from cds_service.clinical.chart import QUERIES
 from cds_service.clinical.spans import Span
 from cds_service.clinical.tokens import fold
 from cds_service.intake.about import MOST_WORDS
@@ -166,20 +167,35 @@ else:
 class Entry(Struct, gc=False):
     resource: Resource | None = None
     fullUrl: Text = None
+    search: Raw = NOTHING
 
 
 class _Link(Struct, gc=False):
     relation: Text = None
 
 
+class _Search(Struct, gc=False):
+    mode: Text = None
+
+
+def _is_match(entry: Entry, kind: str | None) -> bool:
+    """As a ``total`` counts, and the whole reading with it."""
+    if entry.resource is None or (kind is not None and type(entry.resource).__name__ != kind):
+        return False
+    return entry.search is NOTHING or _SEARCH.decode(entry.search).mode in (None, "match")
+
+
 class Bundle(Struct, gc=False):
     resourceType: Text = None
     entry: list[Entry] | None = None
     link: list[_Link] | None = None
+    total: int | None = None
 
-    @property
-    def is_whole(self) -> bool:
-        return self.resourceType == "Bundle" and not any(link.relation == "next" for link in self.link or ())
+    def is_whole(self, kind: str | None = None) -> bool:
+        """Whether it is a Bundle, and nothing that its search found is missing. ``kind``: what the search is for."""
+        if self.resourceType != "Bundle" or any(link.relation == "next" for link in self.link or ()):
+            return False
+        return not self.total or self.total <= sum(_is_match(entry, kind) for entry in self.entry or ())
 
 
 class _Answer(Bundle, gc=False):
@@ -197,6 +213,7 @@ class _Request(PlainEnvelope, kw_only=True):
 
 
 _REQUEST = msgspec.json.Decoder(_Request)
+_SEARCH = msgspec.json.Decoder(_Search)
 _REFERENCE = msgspec.json.Decoder(_Reference | None)
 _WORDS = msgspec.json.Decoder(Text)
 _CONCEPT = msgspec.json.Decoder(Concept | None)
@@ -344,7 +361,7 @@ def _resources(prefetch: dict[str, _Answer | None], patient_id: str) -> list[Res
     for key, answer in prefetch.items():
         if answer is None or key == "patient":
             continue
-        if not answer.is_whole:
+        if not answer.is_whole(QUERIES.get(key)):
             return None
         found += [entry.resource for entry in answer.entry or () if entry.resource is not None]
     if len(found) > MOST_RESOURCES or any(type(resource) is Patient for resource in found):

@@ -29,6 +29,15 @@ class NextPage:
 
 
 @dataclass
+class Matches:
+    """Of one search, over its pages: how many it found by its own count, how many came, and of which queries."""
+
+    total: int = 0
+    came: int = 0
+    queries: set[str] = field(default_factory=set)
+
+
+@dataclass
 class Prefetched:
     """The resources of a request by type, and which queries were answered, in full or in part."""
 
@@ -39,6 +48,7 @@ class Prefetched:
     gaps: list[DataGap] = field(default_factory=list)
     count: int = 0
     next_pages: list[NextPage] = field(default_factory=list)
+    matches: dict[str, Matches] = field(default_factory=dict)
     seen: set[tuple[str, str, str]] = field(default_factory=set)
 
     def of(self, resource_type: str) -> list[Json]:
@@ -84,6 +94,11 @@ def _leave_pages(found: Prefetched) -> None:
         found.cut |= page.queries
         found.gaps.append(DataGap(page.key, "only the first page was sent"))
     found.next_pages.clear()
+    for key, matches in found.matches.items():
+        if matches.total > matches.came:
+            found.cut |= matches.queries
+            if all(gap.query != key for gap in found.gaps):
+                found.gaps.append(DataGap(key, "fewer entries were sent than were found"))
 
 
 def whole_record(bundle: Json) -> Prefetched:
@@ -146,11 +161,32 @@ def take(key: str, value: Json, found: Prefetched) -> frozenset[str]:
             _failed(key, found)
             part = True
     met.discard("")
+    if value.get("resourceType") == "Bundle":
+        _count(key, value, met, found)
     found.answered |= met
     if part:
         found.cut |= met
     found.next_pages += [NextPage(key, link, frozenset(met)) for link in links]
     return frozenset(met)
+
+
+def _count(key: str, bundle: Json, queries: set[str], found: Prefetched) -> None:
+    """Remember how many matches a page brought. ``total`` is of all pages, and may be left out."""
+    matches = found.matches.setdefault(key, Matches())
+    total, entries = bundle.get("total"), bundle.get("entry")
+    if type(total) is int:
+        matches.total = max(matches.total, total)
+    matches.came += sum(_is_match(entry, QUERIES.get(key)) for entry in entries) if type(entries) is list else 0
+    matches.queries |= queries
+
+
+def _is_match(entry: Any, kind: str | None) -> bool:
+    """Whether a ``total`` counts it: not what comes along with the matches. ``kind``: of the matches."""
+    resource = entry.get("resource") if type(entry) is dict else None
+    if type(resource) is not dict or (kind is not None and resource.get("resourceType") != kind):
+        return False
+    search = entry.get("search")
+    return type(search) is not dict or search.get("mode") in (None, "match")
 
 
 def _is_failure(outcome: Json) -> bool:

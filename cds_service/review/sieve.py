@@ -59,7 +59,7 @@ class Sieve:
             bundle = _bundle.decode(body)
             entries = bundle.entry or ()
             people = [(entry.resource, entry.fullUrl) for entry in entries if isinstance(entry.resource, Patient)]
-            if not bundle.is_whole or len(people) != 1 or len(entries) > MOST_RESOURCES:
+            if not bundle.is_whole() or len(people) != 1 or len(entries) > MOST_RESOURCES:
                 return None
             patient, url = people[0]
             names = {patient.id or "", id_of(url or "")} - {""}

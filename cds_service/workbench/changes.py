@@ -241,6 +241,13 @@ def _entries_of(request: Json, key: str) -> list[Json]:
     return entries
 
 
+def _leave(bundle: Json, kept: list[Any]) -> None:
+    """These entries only. What was taken away is nothing that its search found and did not send."""
+    if type(bundle.get("total")) is int:
+        bundle["total"] -= len(bundle["entry"]) - len(kept)
+    bundle["entry"] = kept
+
+
 def _take_away(unwanted: Mapping[int, str], request: Json) -> None:
     """As if these had never been recorded, whichever query they answered. The patient stays.
 
@@ -253,7 +260,7 @@ def _take_away(unwanted: Mapping[int, str], request: Json) -> None:
         entries: list[Any] = answer["entry"] if isinstance(answer.get("entry"), list) else [{"resource": answer}]
         here = {_reference_of(entry) for entry in entries} & {*unwanted.values()}
         if here and entries is answer.get("entry"):
-            answer["entry"] = [entry for entry in entries if _reference_of(entry) not in here]
+            _leave(answer, [entry for entry in entries if _reference_of(entry) not in here])
         elif here:
             request["prefetch"][key] = None
         found |= here
@@ -291,7 +298,7 @@ def _set_result(request: Json, change: Json, lab: Json, knowledge: Knowledge, re
     concepts = knowledge.analytes[change["analyte"]].concepts
     for bundle in (value for value in request["prefetch"].values() if isinstance(value, dict)):
         if isinstance(bundle.get("entry"), list):
-            bundle["entry"] = [e for e in bundle["entry"] if not _is_newer(e, concepts, reading, day)]
+            _leave(bundle, [e for e in bundle["entry"] if not _is_newer(e, concepts, reading, day)])
     result = {
         "resourceType": "Observation",
         "id": f"what-if-{change['analyte']}",

@@ -240,6 +240,21 @@ def test_a_cut_page_is_named() -> None:
     assert "labs: only the first page was sent" in details(call(body))
 
 
+@pytest.mark.parametrize("mode", ["match", "include", None])
+def test_a_bundle_that_holds_less_than_its_total_is_cut(mode: str | None) -> None:
+    body = asked("low-potassium")
+    labs = body["prefetch"]["labs"]
+    for entry in labs["entry"]:
+        entry["search"] = {"mode": "match"}
+    labs["total"] = len(labs["entry"])
+    assert "labs" in gather(body["prefetch"]).complete
+    medication = {"resourceType": "Medication", "id": "m"}
+    labs["entry"].append({"resource": medication} | ({"search": {"mode": mode}} if mode else {}))
+    labs["total"] += 1
+    assert "labs" not in gather(body["prefetch"]).complete
+    assert "labs: fewer entries were sent than were found" in details(call(body))
+
+
 def test_resources_of_another_patient_are_not_used() -> None:
     body = asked("low-potassium")
     before = call(body).get_json()["cards"][0]["summary"]

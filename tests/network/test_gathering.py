@@ -10,7 +10,7 @@ import pytest
 
 from cds_service.errors import RequestError
 from cds_service.intake.envelope import HookRequest
-from cds_service.intake.prefetch import Prefetched, settled, sort
+from cds_service.intake.prefetch import Prefetched, settled, sort, take
 from cds_service.network.connection import Reason
 from cds_service.network.fetch import FhirAccess, Limits, Question
 from cds_service.network.servers import read_servers
@@ -162,3 +162,13 @@ def test_a_server_that_fails_for_one_client_is_still_asked_for_others() -> None:
 def test_a_server_that_cannot_be_reached_is_left_alone() -> None:
     access = FhirAccess(read_servers(f"http://127.0.0.1:{free_port()}/fhir"), Limits(deadline=2))
     assert [outcomes(access, own("Device")) for _ in range(6)][4:] == [[Reason.CONNECTION], [Reason.LEFT_ALONE]]
+
+
+def test_a_total_is_of_all_pages_together() -> None:
+    first = {**bundle(one("Procedure", "a"), following="https://elsewhere.example/2"), "total": 2}
+    rest = sort({"patient": PATIENT, "conditions": NOBODY, "procedures": first})
+    rest.next_pages.clear()
+    take("procedures", {**bundle(one("Procedure", "b")), "total": 2}, rest)
+    assert "procedures" in settled(rest).complete
+    take("procedures", {**bundle(), "total": 3}, rest)
+    assert "procedures" not in settled(rest).complete

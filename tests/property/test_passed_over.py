@@ -29,6 +29,7 @@ for _key in ("conditions", "findings"):
     QUIET["prefetch"][_key]["entry"] = [
         entry for entry in QUIET["prefetch"][_key]["entry"] if "ascicul" not in json.dumps(entry)
     ]
+    QUIET["prefetch"][_key]["total"] = len(QUIET["prefetch"][_key]["entry"])
 
 
 def is_passed_over(body: Any) -> bool:
@@ -44,6 +45,18 @@ def answer_of_the_whole_reading(body: Any) -> tuple[Any, ...]:
 
 def test_an_ordinary_chart_without_twitching_is_passed_over() -> None:
     assert is_passed_over(QUIET)
+
+
+@pytest.mark.parametrize("key", ["conditions", "findings"])
+def test_what_is_cut_off_is_not_passed_over(key: str) -> None:
+    body = copy.deepcopy(QUIET)
+    answer = body["prefetch"][key]
+    answer["total"] = len(answer["entry"])
+    assert is_passed_over(body)
+    answer["entry"].append({"resource": {"resourceType": "Medication", "id": "m"}, "search": {"mode": "include"}})
+    assert is_passed_over(body)
+    answer["total"] += 1
+    assert not is_passed_over(body)
 
 
 def test_what_is_remembered_cannot_be_foreseen_from_outside() -> None:

@@ -126,3 +126,13 @@ def test_every_finding_that_is_offered_can_be_stated(client: FlaskClient) -> Non
     for name in offered[::10]:
         request = changed(client, {"kind": "finding", "finding": name, "presence": "present"})
         assert fact(reasoned(client, request), name)["presence"] == "present", name
+
+
+def test_what_is_taken_away_is_no_page_that_was_not_sent(client: FlaskClient) -> None:
+    answers = {key: a | ({"total": len(a["entry"])} if "entry" in a else {}) for key, a in REQUEST["prefetch"].items()}
+    taken_away = {"kind": "without", "reference": "Observation/observation-15"}
+    newer = {"kind": "lab", "analyte": "K", "value": 2.2, "unit": "mmol/L"}
+    for change in (taken_away, newer):
+        asked = {"request": REQUEST | {"prefetch": answers}, "changes": [change]}
+        left = client.post("/workbench/changed", json=asked).get_json()["request"]["prefetch"]
+        assert all(a["total"] <= len(a["entry"]) for a in left.values() if "total" in a)
