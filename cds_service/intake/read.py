@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -10,6 +11,7 @@ from msgspec import structs
 
 from cds_service.clinical.chart import (
     QUERIES,
+    Answer,
     Appointment,
     Chart,
     DataGap,
@@ -17,10 +19,14 @@ from cds_service.clinical.chart import (
     Medicine,
     Patient,
     Problem,
+    Procedure,
+    Report,
+    Result,
     State,
     Visit,
 )
 from cds_service.clinical.findings import Case
+from cds_service.clinical.gate import Gate
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.spans import Span
 from cds_service.clinical.tokens import fold
@@ -45,6 +51,8 @@ from cds_service.knowledge.reading import Reading
 # What may open the gate; everything else is read only for a chart that does.
 _GATE = ("Condition", "Observation", "Encounter", "QuestionnaireResponse")
 _UNREADABLE_SHARE = 0.1
+# A date ahead of these is no plan.
+_OF_THE_PAST = (Problem, Result, Report, Procedure, Answer)
 _TOMORROW = timedelta(days=1)  # a result stamped in another time zone may carry tomorrow's date
 # What a gap of a type is called. Observations answer several queries; two types are not asked for.
 _QUERY_OF = QUERY_OF_TYPE | {
@@ -85,20 +93,38 @@ class Reader:
         # Problems are not counted before the gate has opened: a chart may be passed over at a glance without that.
         gate_entries = [e for kind in _GATE for e in self._read(kind, self._may_open_the_gate, kind != "Condition")]
         self._check_conditions()
-        chart = self._assemble(gate_entries)
+        chart = self._assemble(gate_entries, self._unused(gate_entries, knowledge.gate, all_kinds=False))
         twitching = Case(chart, self.today, knowledge)["twitch_current"]
         if not twitching.present:
             return chart
         # What opened the gate stays, with a remark: an invalid entry must not end in silence.
         self._without, self._opening = without, frozenset(e.reference for e in twitching.evidence)
         self._forget()
-        return self._assemble([e for kind in READERS for e in self._read(kind, lambda *_: True)])
+        entries = [e for kind in READERS for e in self._read(kind, lambda *_: True)]
+        return self._assemble(entries, self._unused(entries, knowledge.gate, all_kinds=True))
 
     def _forget(self) -> None:
         self.gaps, self.others, self._other_conditions = {}, 0, 0
         self.about = replace(self.about, attention=Attention())
 
-    def _assemble(self, entries: list[Entry]) -> Chart:
+    def _unused(self, entries: list[Entry], gate: Gate, all_kinds: bool) -> Counter[tuple[str, str]]:
+        """Gaps for what was read and does not count because of its date; of a closed gate only what tells of twitching.
+
+        They leave an answer complete: the record as it was on an earlier day is whole without what came later.
+        """
+        latest = self.today + _TOMORROW
+        told = set()
+        for entry in entries:
+            if entry.when is None:
+                if isinstance(entry, Result) and gate.says(entry):
+                    told.add((entry.reference, "a finding of twitching has no date"))
+            elif entry.when.first <= latest or not isinstance(entry, _OF_THE_PAST):
+                continue
+            elif all_kinds or any(match.concept in gate.all_concepts for match in entry.codes):
+                told.add((entry.reference, "dated after the day of the assessment"))
+        return Counter((_QUERY_OF[reference.split("/")[0]], why) for reference, why in told)
+
+    def _assemble(self, entries: list[Entry], unused: Counter[tuple[str, str]]) -> Chart:
         known = [e for e in map(self._as_of, entries) if e is not None]
         medicines = courses([e for e in known if isinstance(e, Medicine)])
         partly_read = {q for query, _ in self.gaps for q in _SPREAD.get(query, (query,))}
@@ -107,7 +133,7 @@ class Reader:
             entries=(*(e for e in known if not isinstance(e, Medicine)), *medicines),
             answered=frozenset(self.found.answered),
             complete=self.found.complete - partly_read,
-            gaps=(*self.found.gaps, *(DataGap(query, why, n) for (query, why), n in sorted(self.gaps.items()))),
+            gaps=(*self.found.gaps, *(DataGap(*gap, n) for gap, n in sorted((Counter(self.gaps) + unused).items()))),
         )
 
     def _as_of(self, entry: Entry) -> Entry | None:
@@ -116,7 +142,10 @@ class Reader:
         if isinstance(entry, (Appointment, Visit)):
             return entry
         if entry.when is not None and entry.when.first > latest:
-            return None
+            if not (isinstance(entry, Problem) and entry.recorded is not None and entry.recorded.first <= latest):
+                return None
+            # It was known by then: only the onset is a slip of the pen.
+            entry = structs.replace(entry, when=entry.recorded, onset=None)
         if isinstance(entry, Problem) and entry.ended is not None and entry.ended.first > latest:
             entry = structs.replace(entry, state=State.CURRENT, ended=None)
         if entry.when is not None and entry.when.last > latest:

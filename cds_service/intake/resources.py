@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from datetime import MAXYEAR, date
 
 from cds_service.clinical.chart import (
     Allergy,
@@ -80,6 +80,8 @@ def _onset(raw: Json, about: About) -> Span | None:
         return None
     if not 0 <= years <= _OLDEST:
         return None  # no age of a human being: the onset stays unknown
+    if about.born.last.year + years + 1 > MAXYEAR:
+        return None
     return Span(_years_later(about.born.first, int(years)), _years_later(about.born.last, int(years) + 1))
 
 

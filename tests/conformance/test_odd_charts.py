@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cds_service.assess import ChartSource, assess
 from cds_service.clinical.words import PhraseBook
 from cds_service.intake.about import MOST_DIFFERENT, MOST_WORDS
 from cds_service.intake.prefetch import gather, whole_record
@@ -394,3 +395,53 @@ def test_a_cut_page_under_another_key_claims_no_completeness() -> None:
     body["prefetch"]["lab_results"] = labs
     answer = call(body)
     assert "first page" in answer.json["cards"][0]["detail"]
+
+
+TOLD_LATE = "conditions: dated after the day of the assessment"
+
+
+@pytest.mark.parametrize("onset", ["2062-04-01", "9999-12-31"])
+def test_an_impossible_onset_leaves_the_twitching_charted(onset: str) -> None:
+    body = request()
+    for condition in conditions(body):
+        condition |= {"onsetDateTime": onset, "recordedDate": "2026-05-01"}
+    assert TOLD_LATE in call(body).json["cards"][0]["detail"]
+
+
+def _gaps(body: Any) -> set[str]:
+    source = ChartSource.of_prefetch(body["prefetch"], patient(body))
+    return {f"{gap.query}: {gap.reason}" for gap in assess(source, KNOWLEDGE, READING, TODAY).assessment.gaps}
+
+
+def test_twitching_that_counts_for_nothing_because_of_its_date_is_a_gap() -> None:
+    body = request()
+    entry = next(condition for condition in conditions(body) if "ascicul" in json.dumps(condition))
+    later = {"recordedDate": "2062-01-01", "onsetDateTime": "2062-01-01"}
+    body["prefetch"]["conditions"] = bundle(entry | later)
+    assert call(body).json == {"cards": []}
+    assert TOLD_LATE in _gaps(body)
+    body["prefetch"]["conditions"] = bundle({**entry, **later, "code": {"text": "Hypertension"}})
+    assert not _gaps(body)
+    undated = observation(body, "seen", 1, code=entry["code"], valueBoolean=True)
+    del undated["valueQuantity"]
+    body["prefetch"]["findings"] = bundle(undated)
+    assert call(body).json == {"cards": []}
+    assert "observations: a finding of twitching has no date" in _gaps(body)
+
+
+def test_a_result_of_a_later_day_is_told_and_its_answer_stays_whole() -> None:
+    body = request()
+    labs = [entry["resource"] for entry in body["prefetch"]["labs"]["entry"]]
+    body["prefetch"]["labs"] = bundle(*({**lab, "effectiveDateTime": "2027-06-10"} for lab in labs))
+    assert "observations: dated after the day of the assessment" in _gaps(body)
+    chart = Reader(gather(body["prefetch"]), patient(body), "", READING, TODAY).chart(KNOWLEDGE)
+    assert "labs" in chart.complete
+
+
+def test_an_age_of_onset_beyond_the_calendar_is_no_onset() -> None:
+    body = request()
+    body["prefetch"]["patient"]["birthDate"] = "9999-01-01"
+    for condition in conditions(body):
+        condition.pop("onsetDateTime", None)
+        condition["onsetAge"] = {"value": 50, "code": "a", "unit": "a", "system": "http://unitsofmeasure.org"}
+    assert call(body).status_code == 200
