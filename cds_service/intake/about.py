@@ -13,6 +13,9 @@ from cds_service.intake.concepts import Concept, Concepts
 from cds_service.intake.shape import Json, id_of, reference, text
 from cds_service.knowledge.reading import Reading
 
+# Intents of a request that was thought of, and made no prescription or order. A plan is none of them: in the United
+# States what patients say they take comes as one.
+THOUGHT_OF = frozenset({"proposal", "option"})
 FINAL = frozenset({"final", "amended", "corrected", "appended"})
 TEXT_LENGTH = 2000  # longer notes are cut before phrases are looked for
 # Words cost more than anything else in a chart. No record says so much: 2000 examinations in words say half of it.

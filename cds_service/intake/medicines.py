@@ -11,7 +11,7 @@ from cds_service import units
 from cds_service.clinical.chart import Entry, Medicine
 from cds_service.clinical.spans import Span
 from cds_service.errors import UnreadableError
-from cds_service.intake.about import About, name_of
+from cds_service.intake.about import THOUGHT_OF, About, name_of
 from cds_service.intake.concepts import Concept
 from cds_service.intake.shape import Json, element, elements, id_of, number, span, text
 
@@ -23,7 +23,7 @@ _EVER = Span.on(date.min)
 
 def read_medicine(raw: Json, about: About) -> Iterator[Entry]:
     state = text(raw, "status")
-    if state in _NOT_TAKEN or raw.get("doNotPerform") is True:
+    if state in _NOT_TAKEN or raw.get("doNotPerform") is True or text(raw, "intent") in THOUGHT_OF:
         return
     named = _medication(raw, about)
     codes, title = named.medicines, named.title

@@ -20,7 +20,7 @@ from cds_service.clinical.chart import (
     Visit,
 )
 from cds_service.clinical.spans import Span
-from cds_service.intake.about import FINAL, SHORT_NAME, TEXT_LENGTH, About, heard, name_of, places
+from cds_service.intake.about import FINAL, SHORT_NAME, TEXT_LENGTH, THOUGHT_OF, About, heard, name_of, places
 from cds_service.intake.concepts import is_coded
 from cds_service.intake.history import read_answers
 from cds_service.intake.medicines import read_medicine
@@ -120,8 +120,8 @@ def read_report(raw: Json, about: About) -> Iterator[Entry]:
 def read_order(raw: Json, about: About) -> Iterator[Entry]:
     if text(raw, "status") == "entered-in-error" or raw.get("doNotPerform") is True:
         return
-    if text(raw, "intent") in ("proposal", "option"):
-        return  # thought of, not prescribed
+    if text(raw, "intent") in THOUGHT_OF:
+        return
     named = about.concepts.of(raw, "code")
     if not named.with_orders and not named.title:
         return
