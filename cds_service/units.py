@@ -37,6 +37,8 @@ _SPELLINGS = {
     "times": "1", "mmol/kg": "mmol/kg", "mosm/kg": "mosm/kg", "[ph]": "[pH]", "mm[hg]{}": "mm[Hg]",
 }  # fmt: skip
 
+# No unit: UCUM lets an annotation alone stand for 1, and a score is counted in points.
+_COUNTED = re.compile(r"|\{[^{}]*\}|scores?|points?", re.IGNORECASE)
 # Factor and offset to the unit in which vital signs and the like are compared.
 _GENERAL: Mapping[tuple[str, str], tuple[float, float]] = {
     ("[degF]", "Cel"): (5 / 9, -160 / 9),
@@ -80,10 +82,8 @@ def split(text: str) -> tuple[float, str]:
 
 def general(value: float, unit: str, wanted: str) -> float | None:
     """A vital sign, weight or dose in the wanted unit; None when the units do not fit."""
-    have, want = ucum(unit), ucum(wanted)
-    if want in (None, "1"):
-        return value if have in (want, "1", None) else None
-    if have == want:
+    have, want = (NUMBER if _COUNTED.fullmatch(each) else ucum(each) for each in (unit.strip(), wanted))
+    if have == want and have is not None:
         return value
     found = _GENERAL.get((have or "", want or ""))
     # 100.4 degrees Fahrenheit are 38.0 Celsius, not the 38.00000000000001 of the arithmetic.

@@ -93,15 +93,18 @@ class Analyte:
         value = result.value
         if value is None:
             return None
-        unit = units.ucum(value.unit or units.NUMBER)
-        own = next((self.by_code[m.code] for m in result.codes if m.code in self.by_code), self.conversions)
-        conversion = None if unit is None else own.get(unit)
+        conversion = self.conversion(result, value.unit)
         if conversion is None:
             return None
         low, high = (self._snapped(conversion.apply(end), conversion) for end in (value.low, value.high))
         if high < self.possible[0] or low > self.possible[1]:
             return None
         return Quantity(low, high, self.unit, value.as_reported)
+
+    def conversion(self, result: Result, unit: str) -> units.Conversion | None:
+        """From a unit of this result, for its code, to the canonical one; None for a unit that is not known."""
+        own = next((self.by_code[m.code] for m in result.codes if m.code in self.by_code), self.conversions)
+        return own.get(units.ucum(unit or units.NUMBER) or "")
 
     def _snapped(self, value: float, conversion: units.Conversion) -> float:
         """A converted value that only rounding keeps from a limit is that limit: 1.7 mg/dL of magnesium is 0.70."""
@@ -231,8 +234,7 @@ def _is_this_analyte(role: str, code: str, analyte: Analyte) -> bool:
 
 
 def _own_range(analyte: Analyte, result: Result) -> tuple[float | None, float | None]:
-    unit = units.ucum(result.value.unit or units.NUMBER) if result.value else None
-    conversion = analyte.conversions.get(unit or "")
+    conversion = analyte.conversion(result, result.range_unit or (result.value.unit if result.value else ""))
     if conversion is None:
         return None, None
     low, high = result.range_low, result.range_high

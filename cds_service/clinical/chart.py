@@ -116,6 +116,7 @@ class Result(Entry, frozen=True, kw_only=True, gc=False):
     final: bool = True
     range_low: float | None = None
     range_high: float | None = None
+    range_unit: str = ""  # where it is another than that of the value
     flags: frozenset[str] = frozenset()
     grade: float | None = None  # muscle strength, 0 to 5
     muscle: str = ""

@@ -339,9 +339,10 @@ def _on_side(result: Result, side: str | None) -> bool:
         return not result.flags.isdisjoint(("LL", "HH", "AA"))
     if result.value is None:
         return False
-    below, above = result.value.beyond(result.range_low, result.range_high)
+    low, high = (None, None) if result.range_unit else (result.range_low, result.range_high)
+    below, above = result.value.beyond(low, high)
     if side == "inside":
-        return not (below or above) and (result.range_low is not None or result.range_high is not None)
+        return not (below or above) and (low is not None or high is not None)
     return above or bool(result.flags & {"H", "HH"}) if side == "above" else below or bool(result.flags & {"L", "LL"})
 
 

@@ -83,7 +83,7 @@ def read_result(part: Json, raw: Json, about: About, parent: Concept) -> Iterato
     holder = part if "bodySite" in part else raw
     sites = places(holder, named, (*parent.wordings, value.text), codes, about) if local else ()
     grade = _grade(value) if strength else None
-    low, high = _range(part)
+    low, high, unit = _range(part, value.quantity)
     yield Result(
         reference=name_of(raw), title=named.title or named.code or "unnamed observation", codes=codes,
         when=span(raw, "effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued"), texts=texts,
@@ -92,8 +92,8 @@ def read_result(part: Json, raw: Json, about: About, parent: Concept) -> Iterato
         sites=sites or (() if grade is None else _everywhere(named, value)),
         says=value.says, says_twitching=twitching, value=value.quantity, value_text=value.text,
         value_codes=tuple(match for match in valued.with_twitching if match is not WORDS_OF_TWITCHING),
-        examined=_examined(raw), final=final, range_low=low, range_high=high, flags=value.flags,
-        grade=grade, muscle=named.title if strength else "", remarks=_remarks(part, raw),
+        examined=_examined(raw), final=final, range_low=low, range_high=high, range_unit=unit,
+        flags=value.flags, grade=grade, muscle=named.title if strength else "", remarks=_remarks(part, raw),
         this_encounter=about.in_this_encounter(raw), at=UNTIMED if value.quantity is None else _instant(raw),
     )  # fmt: skip
 
@@ -167,9 +167,7 @@ def _quantity(part: Json) -> Quantity | None:
         if isinstance(whole, int) and not isinstance(whole, bool):
             return Quantity(whole, whole, "", str(whole))
         return _in_words(text(part, "valueString"))
-    code = text(raw, "code")
-    unit = code if units.ucum(code) else text(raw, "unit") or code
-    return _bounded(value, text(raw, "comparator"), unit)
+    return _bounded(value, text(raw, "comparator"), _unit(raw))
 
 
 def _bounded(value: float, comparator: str, unit: str) -> Quantity:
@@ -241,12 +239,27 @@ def _everywhere(named: Concept, value: _Value) -> tuple[Site, ...]:
     return ()
 
 
-def _range(part: Json) -> tuple[float | None, float | None]:
+def _range(part: Json, value: Quantity | None) -> tuple[float | None, float | None, str]:
+    """The reference range, with its unit where that is not the unit of the value."""
     for given in elements(part, "referenceRange"):
         kind = status(given, "type")
         if kind in ("", "normal", "recommended"):
-            return number(element(given, "low"), "value"), number(element(given, "high"), "value")
-    return None, None
+            low, high = element(given, "low"), element(given, "high")
+            unit = _unit(low) or _unit(high)
+            if _differ(_unit(high), unit):
+                return None, None, ""
+            other = value is not None and _differ(unit, value.unit)
+            return number(low, "value"), number(high, "value"), unit if other else ""
+    return None, None, ""
+
+
+def _differ(unit: str, other: str) -> bool:
+    return unit not in ("", other) and (units.ucum(unit) is None or units.ucum(unit) != units.ucum(other))
+
+
+def _unit(quantity: Json) -> str:
+    code = text(quantity, "code")
+    return code if units.ucum(code) else text(quantity, "unit") or code
 
 
 def _examined(raw: Json) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cds_service.assess import ChartSource, assess
+from cds_service.clinical.chart import Medicine
 from cds_service.clinical.words import PhraseBook
 from cds_service.intake.about import MOST_DIFFERENT, MOST_WORDS
 from cds_service.intake.prefetch import gather, whole_record
@@ -445,3 +446,26 @@ def test_an_age_of_onset_beyond_the_calendar_is_no_onset() -> None:
         condition.pop("onsetDateTime", None)
         condition["onsetAge"] = {"value": 50, "code": "a", "unit": "a", "system": "http://unitsofmeasure.org"}
     assert call(body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("units", "low"), [("mmol/L mmol/L", 3.5), ("g/L g/L", None), ("mg/dL mg/dL", 0.8953), ("mmol/L mg/dL", None)]
+)
+def test_a_reference_range_in_another_unit_makes_no_value_normal(units: str, low: float | None) -> None:
+    body = request()
+    ends = (({"value": value, "unit": unit}) for value, unit in zip((3.5, 5.1), units.split(), strict=True))
+    given = [dict(zip(("low", "high"), ends, strict=True))]
+    for entry in body["prefetch"]["labs"]["entry"]:
+        entry["resource"]["referenceRange"] = given
+    source = ChartSource.of_prefetch(body["prefetch"], patient(body))
+    assert assess(source, KNOWLEDGE, READING, TODAY).assessment.case.bands["K"][0].low == pytest.approx(low)
+
+
+@pytest.mark.parametrize(("intent", "taken"), [("order", True), ("plan", True), ("proposal", False), ("option", False)])
+def test_a_medicine_that_was_only_thought_of_is_not_taken(intent: str, taken: bool) -> None:
+    body = request()
+    named = {"medicationCodeableConcept": {"text": "sertraline 50 mg tablet"}, "status": "active", "intent": intent}
+    owner = {"subject": {"reference": f"Patient/{patient(body)}"}}
+    body["prefetch"]["medications"] = bundle({"resourceType": "MedicationRequest", "id": "m", **named, **owner})
+    chart = Reader(gather(body["prefetch"]), patient(body), "", READING, TODAY).chart(KNOWLEDGE)
+    assert bool(list(chart.all(Medicine))) is taken

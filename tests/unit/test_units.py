@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cds_service import units
+from cds_service.clinical.analytes import _own_range
 from cds_service.clinical.chart import Match, Quantity, Result
 from cds_service.clinical.formula import holds
 from cds_service.clinical.spans import Span
@@ -160,13 +162,37 @@ def test_bounds_stay_bounds_when_converted(knowledge: Any) -> None:
 
 
 def test_a_code_of_its_own_has_factors_of_its_own(knowledge: Any) -> None:
-    for analyte in knowledge.analytes.values():
-        for code, table in analyte.by_code.items():
-            unit, conversion = next(iter(table.items()))
-            coded = Result(
-                reference="", title="", codes=(Match("", "", "loinc", code),), value=Quantity(1.0, 1.0, unit, "1")
-            )
-            assert analyte.read(coded).low == pytest.approx(conversion.apply(1.0))
+    own = [(analyte, code, table) for analyte in knowledge.analytes.values() for code, table in analyte.by_code.items()]
+    assert own
+    for analyte, code, table in own:
+        unit, conversion = next(iter(table.items()))
+        coded = Result(
+            reference="",
+            title="",
+            codes=(Match("", "", "loinc", code),),
+            value=Quantity(1.0, 1.0, unit, "1"),
+            range_low=1.0,
+        )
+        assert analyte.read(coded).low == pytest.approx(conversion.apply(1.0))
+        assert _own_range(analyte, coded)[0] == pytest.approx(conversion.apply(1.0))
+
+
+def test_a_reference_range_is_converted_from_its_own_unit(knowledge: Any) -> None:
+    magnesium = knowledge.analytes["Mg"]
+    result = replace(_result(1.3, "mg/dL"), range_low=0.7, range_high=1.05)
+    assert _own_range(magnesium, replace(result, range_unit="mmol/L")) == (0.7, 1.05)
+    assert _own_range(magnesium, replace(result, range_unit="grains")) == (None, None)
+    assert _own_range(magnesium, result)[0] == pytest.approx(0.7 * 0.4114, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("unit", "wanted", "counts"),
+    [("", "", True), ("{INR}", "", True), ("1", "", True), ("{score}", "1", True), ("{points}", "", True), ("Score", "", True),
+     ("s", "", False), ("s", "1", False),
+     ("bananas", "", False), ("", "mg", False), ("mg", "", False), ("foo", "foo", False)],
+)  # fmt: skip
+def test_only_a_number_without_a_unit_is_a_ratio(unit: str, wanted: str, counts: bool) -> None:
+    assert (units.general(12.5, unit, wanted) == 12.5) is counts
 
 
 @pytest.mark.parametrize(
