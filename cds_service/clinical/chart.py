@@ -140,6 +140,7 @@ class Medicine(Entry, frozen=True, kw_only=True, gc=False):
     active: bool
     ended: Span | None = None
     mg_per_day: float | None = None
+    units_per_day: float | None = None  # international units
     last_change: Span | None = None  # a later request for the same ingredient with a higher dose
     name: str = ""
 

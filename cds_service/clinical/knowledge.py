@@ -62,6 +62,7 @@ class DrugClass(Struct, frozen=True):
     source: str = ""
     unless: tuple[str, ...] = ()  # words of local use (eye drops, creams), which does not count
     daily_dose: float | None = None  # mg; a smaller or unknown dose does not count
+    mg_per_unit: float = 0.0  # what an international unit weighs
 
 
 class Hypothesis(Struct, frozen=True):
@@ -175,6 +176,13 @@ class OverrideReason(Struct, frozen=True):
     display: str
 
 
+def _milligrams_a_day(medicine: Medicine, drug_class: DrugClass) -> float:
+    """The daily dose as this class weighs it; 0 when it is unknown."""
+    if medicine.mg_per_day is None and medicine.units_per_day is not None:
+        return round(medicine.units_per_day * drug_class.mg_per_unit, 9)  # 4000 units are 0.1 mg, not 0.0999…
+    return medicine.mg_per_day or 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Knowledge:
     """All content. ``version`` is the semver of cards/VERSION."""
@@ -218,7 +226,7 @@ class Knowledge:
             c
             for c in self._classes_by_code(medicine)
             if not any(word in words for word in c.unless)
-            and (c.daily_dose is None or (medicine.mg_per_day or 0.0) >= c.daily_dose)
+            and (c.daily_dose is None or _milligrams_a_day(medicine, c) >= c.daily_dose)
         )
 
     def _classes_by_code(self, medicine: Medicine) -> list[DrugClass]:

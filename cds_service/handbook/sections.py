@@ -280,6 +280,8 @@ class Sections:
         limits = [Words(f"not when text, form or route says: {_list_of(spec['unless'])}")] if spec["unless"] else []
         if "daily_dose_at_least" in spec:
             limits.append(Words(f"only from {spec['daily_dose_at_least']} a day; an unknown dose does not count"))
+        if spec["mg_per_unit"]:
+            limits.append(Words(f"an international unit counts as {spec['mg_per_unit']:f} mg"))
         yield Section("Counts only", items=tuple(limits))
         yield Section("May alter", items=tuple(self._says.finding(one) for one in spec["affects"]))
         yield Section("Worth checking", items=tuple(self.source(one) for one in spec["check"]))

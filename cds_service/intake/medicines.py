@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 
 from msgspec.structs import replace
@@ -13,11 +13,18 @@ from cds_service.clinical.spans import Span
 from cds_service.errors import UnreadableError
 from cds_service.intake.about import THOUGHT_OF, About, name_of
 from cds_service.intake.concepts import Concept
-from cds_service.intake.shape import Json, element, elements, id_of, number, span, text
+from cds_service.intake.shape import Json, coded, element, elements, id_of, number, span, text
 
 _NOT_TAKEN = frozenset({"entered-in-error", "draft", "unknown", "not-taken", "intended"})
 _NEW_COURSE_AFTER_DAYS = 90
-_DAYS_IN = {"h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.0, "": 1.0}
+_DAYS_IN = {"h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.0}
+# HL7's GTSAbbreviation: how often a day.
+_TIMES = {
+    "QD": 1.0, "BID": 2.0, "TID": 3.0, "QID": 4.0, "QOD": 0.5, "AM": 1.0, "PM": 1.0, "BED": 1.0, "WK": 1 / 7,
+    "MO": 1 / 30, "Q4H": 6.0, "Q6H": 4.0, "Q8H": 3.0,
+}  # fmt: skip
+_INTERNATIONAL = ("[iu]", "iu", "unit", "units", "{unit}", "international unit", "international units", "int'l unit")
+_INEXACT = frozenset({"frequencyMax", "periodMax", "dayOfWeek", "count", "countMax"})
 _EVER = Span.on(date.min)
 
 
@@ -41,7 +48,8 @@ def read_medicine(raw: Json, about: About) -> Iterator[Entry]:
         ended=span(bounds, "end")
         or span(element(raw, "effectivePeriod"), "end")
         or (None if active else span(dispensed, "end")),
-        mg_per_day=_mg_per_day(raw),
+        mg_per_day=_per_day(raw, _milligrams),
+        units_per_day=_per_day(raw, _units),
         name=named.medicine_name,
     )
 
@@ -72,23 +80,50 @@ def _repeat(dosage: Json) -> Json:
     return element(element(dosage, "timing"), "repeat")
 
 
-def _mg_per_day(raw: Json) -> float | None:
-    """The daily dose in milligrams, when one dosage states it in full."""
-    for dosage in _dosages(raw):
-        repeat = _repeat(dosage)
-        for rate in elements(dosage, "doseAndRate"):
-            return _daily(element(rate, "doseQuantity"), repeat)
-    return None
+def _per_day(raw: Json, amount: Callable[[Json], float | None]) -> float | None:
+    """The daily dose of all dosages together; None unless each says how much and how often.
 
-
-def _daily(dose: Json, repeat: Json) -> float | None:
-    value, unit = number(dose, "value"), text(dose, "code") or text(dose, "unit")
-    milligrams = None if value is None else units.general(value, unit, "mg")
-    if milligrams is None:
+    ``amount``: reads a Quantity. What is taken one after the other has no one daily dose, nor has what is as needed.
+    """
+    dosages = list(_dosages(raw))
+    if len({number(dosage, "sequence") for dosage in dosages}) > 1:
         return None
-    times, every = number(repeat, "frequency") or 1.0, number(repeat, "period") or 1.0
-    days = _DAYS_IN.get(text(repeat, "periodUnit"))
-    return None if days is None else milligrams * times / (every * days)
+    total = None
+    for dosage in dosages:
+        rate = next(elements(dosage, "doseAndRate"), {})
+        dose, times = amount(element(rate, "doseQuantity")), _times_a_day(dosage)
+        if dose is None or times is None:
+            return None
+        total = (total or 0.0) + dose * times
+    return total
+
+
+def _times_a_day(dosage: Json) -> float | None:
+    """How often a dose is taken; None when it is not said, or not exactly."""
+    if dosage.get("asNeededBoolean") is True or "asNeededCodeableConcept" in dosage:
+        return None
+    timing, repeat = element(dosage, "timing"), _repeat(dosage)
+    if not repeat.keys() - {"boundsPeriod", "boundsDuration", "boundsRange"}:
+        named = coded(timing, "code")
+        codes = (*(code for _, code in named[0]), *named[1])
+        return next((_TIMES[code.upper()] for code in codes if code.upper() in _TIMES), None)
+    days, every = _DAYS_IN.get(text(repeat, "periodUnit")), number(repeat, "period")
+    moments = repeat.get("when") or repeat.get("timeOfDay")
+    times = number(repeat, "frequency") or (len(moments) if type(moments) is list else 0)
+    if not (days and every and times) or not _INEXACT.isdisjoint(repeat):
+        return None
+    return times / (every * days)
+
+
+def _units(dose: Json) -> float | None:
+    """International units, which are another amount of each substance."""
+    named = {text(dose, "code").lower(), text(dose, "unit").lower()}
+    return None if named.isdisjoint(_INTERNATIONAL) else number(dose, "value")
+
+
+def _milligrams(dose: Json) -> float | None:
+    value = number(dose, "value")
+    return None if value is None else units.general(value, text(dose, "code") or text(dose, "unit"), "mg")
 
 
 def courses(medicines: list[Medicine]) -> list[Medicine]:

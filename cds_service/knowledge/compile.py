@@ -336,6 +336,7 @@ def drug_class(row: Spec) -> DrugClass:
         source=row["why"][0]["source"],
         unless=folded(row["unless"]),
         daily_dose=units.split(row["daily_dose_at_least"])[0] if "daily_dose_at_least" in row else None,
+        mg_per_unit=row["mg_per_unit"],
     )
 
 

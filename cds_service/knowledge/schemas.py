@@ -429,6 +429,7 @@ class DrugClass(Row):
     affects = fields.List(fields.String(), load_default=list)
     unless = fields.List(fields.String(), load_default=list)
     daily_dose_at_least = fields.String(validate=quantity)
+    mg_per_unit = fields.Float(load_default=0.0)
     mechanism = fields.String(required=True)
     check = fields.List(fields.String(), required=True)
     strength = fields.String(required=True)

@@ -187,7 +187,8 @@ def test_a_reference_range_is_converted_from_its_own_unit(knowledge: Any) -> Non
 
 @pytest.mark.parametrize(
     ("unit", "wanted", "counts"),
-    [("", "", True), ("{INR}", "", True), ("1", "", True), ("{score}", "1", True), ("{points}", "", True), ("Score", "", True),
+    [("", "", True), ("{INR}", "", True), ("1", "", True), ("{score}", "1", True), ("{points}", "", True),
+     ("Score", "", True),
      ("s", "", False), ("s", "1", False),
      ("bananas", "", False), ("", "mg", False), ("mg", "", False), ("foo", "foo", False)],
 )  # fmt: skip
