@@ -300,6 +300,8 @@ def _as_multiple(lab: LabValue) -> LabValue | None:
     if not lab.high:
         return None
     low, high = lab.value.low / lab.high, lab.value.high / lab.high
+    if math.isinf(high) and math.isfinite(lab.value.high):
+        return None  # a limit of nearly nothing is none
     return LabValue(lab.analyte, Quantity(low, high, "1", lab.value.as_reported), lab.result)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -242,9 +243,9 @@ def _report_finding(card: CardPlan, case: Case, most: int) -> str:
 def _ck(card: CardPlan, case: Case, most: int) -> str:
     """Creatine kinase as a multiple of the reported limit; as it is where none was reported."""
     ratio, value = case["CKxULN"].value, case["CK"].value
-    if ratio is not None:
+    if ratio is not None and math.isfinite(ratio.low):
         return f"CK {ratio.low:.1f} times the limit"
-    return "raised CK" if value is None else f"CK {value.low:.0f} U/L"
+    return f"CK {value.low:.0f} U/L" if value is not None and math.isfinite(value.low) else "raised CK"
 
 
 def label(case: Case) -> str:

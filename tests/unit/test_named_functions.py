@@ -372,6 +372,8 @@ def weight(value: Any, on: str, unit: str = "kg", **more: Any) -> dict[str, Any]
     ("record", "cites"),
     [
         ([weight(80, "182 days ago"), weight(76, "2 days ago")], [("2", "76.0 kg"), ("1", "80.0 kg")]),
+        ([weight(80, "90 days ago"), weight("<80", "2 days ago")], []),
+        ([weight(">90", "90 days ago"), weight(76, "2 days ago")], []),
         ([weight(76, "2 days ago"), weight(80, "182 days ago")], [("1", "76.0 kg"), ("2", "80.0 kg")]),
         ([weight(80, "182 days ago"), weight(70, "90 days ago"), weight(76, "2 days ago")],
          [("3", "76.0 kg"), ("1", "80.0 kg")]),

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from cds_service import units
-from cds_service.clinical.analytes import _own_range
+from cds_service.clinical.analytes import LabValue, _as_multiple, _own_range
 from cds_service.clinical.chart import Match, Quantity, Result
 from cds_service.clinical.formula import holds
 from cds_service.clinical.spans import Span
@@ -175,6 +175,13 @@ def test_a_code_of_its_own_has_factors_of_its_own(knowledge: Any) -> None:
         )
         assert analyte.read(coded).low == pytest.approx(conversion.apply(1.0))
         assert _own_range(analyte, coded)[0] == pytest.approx(conversion.apply(1.0))
+
+
+def test_a_limit_of_nearly_nothing_gives_no_multiple(knowledge: Any) -> None:
+    creatine_kinase = knowledge.analytes["CK"]
+    value = Quantity(900.0, 900.0, "U/L", "900 U/L")
+    labs = [LabValue(creatine_kinase, value, _result(900, "U/L"), high=high) for high in (300.0, 1e-308)]
+    assert [multiple and multiple.value.low for multiple in map(_as_multiple, labs)] == [3.0, None]
 
 
 def test_a_reference_range_is_converted_from_its_own_unit(knowledge: Any) -> None:

@@ -197,7 +197,8 @@ def weight_falls(finding: str, with_: Parameters) -> Judge:
     def judge(case: Case) -> Finding:
         weights = []
         for result in case.chart.about(Result, _WEIGHT):
-            kilograms = units.general(result.value.low, result.value.unit, "kg") if result.value else None
+            value = result.value
+            kilograms = units.general(value.low, value.unit, "kg") if value is not None and value.exact else None
             if kilograms and result.when is not None and result.final:
                 weights.append((result.when, kilograms, result))
         if not weights:
