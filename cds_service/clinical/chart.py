@@ -143,6 +143,7 @@ class Medicine(Entry, frozen=True, kw_only=True, gc=False):
     units_per_day: float | None = None  # international units
     last_change: Span | None = None  # a later request for the same ingredient with a higher dose
     name: str = ""
+    given: str = ""  # the words of its route and form
 
 
 class Order(Entry, frozen=True, kw_only=True, gc=False):

@@ -176,6 +176,11 @@ class OverrideReason(Struct, frozen=True):
     display: str
 
 
+def _words_of_use(medicine: Medicine) -> str:
+    """Where a record says that a medicine acts only where it is put."""
+    return fold(f"{medicine.title} {medicine.given}" if medicine.given else medicine.title)
+
+
 def _milligrams_a_day(medicine: Medicine, drug_class: DrugClass) -> float:
     """The daily dose as this class weighs it; 0 when it is unknown."""
     if medicine.mg_per_day is None and medicine.units_per_day is not None:
@@ -221,7 +226,7 @@ class Knowledge:
         return frozenset(analyte.name for analyte in self.analytes.values())
 
     def classes_of(self, medicine: Medicine) -> tuple[DrugClass, ...]:
-        words = fold(medicine.title)
+        words = _words_of_use(medicine)
         return tuple(
             c
             for c in self._classes_by_code(medicine)
@@ -244,7 +249,7 @@ class Knowledge:
 
     def is_local(self, medicine: Medicine) -> bool:
         """Eye drops, creams and the like do not act on nerve or muscle elsewhere."""
-        words = fold(medicine.title)
+        words = _words_of_use(medicine)
         return any(word in words for c in self._classes_by_code(medicine) for word in c.unless)
 
     def recheck_for(self, case: Case) -> Recheck | None:

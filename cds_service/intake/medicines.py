@@ -51,24 +51,37 @@ def read_medicine(raw: Json, about: About) -> Iterator[Entry]:
         mg_per_day=_per_day(raw, _milligrams),
         units_per_day=_per_day(raw, _units),
         name=named.medicine_name,
+        given=_given(raw, about),
     )
 
 
 def _medication(raw: Json, about: About) -> Concept:
     if "medicationCodeableConcept" in raw:
         return about.concepts.of(raw, "medicationCodeableConcept", is_name=True)
+    described = _described(raw, about)
+    if described is not None:
+        return about.concepts.of(described, "code", is_name=True)
     target = element(raw, "medicationReference")
-    wanted = text(target, "reference")
-    for contained in elements(raw, "contained"):
-        if wanted == f"#{text(contained, 'id')}":
-            return about.concepts.of(contained, "code", is_name=True)
-    outside = about.medications.get(id_of(wanted))
-    if outside is not None:
-        return about.concepts.of(outside, "code", is_name=True)
     display = text(target, "display")
-    if wanted and not display:
+    if text(target, "reference") and not display:
         raise UnreadableError("medicationReference", "the medicine itself was not sent")
     return about.concepts.of({"code": {"text": display}}, "code")
+
+
+def _described(raw: Json, about: About) -> Json | None:
+    """The Medication that is referred to, where it came along."""
+    wanted = text(element(raw, "medicationReference"), "reference")
+    for contained in elements(raw, "contained"):
+        if wanted == f"#{text(contained, 'id')}":
+            return contained
+    return about.medications.get(id_of(wanted)) if wanted else None
+
+
+def _given(raw: Json, about: About) -> str:
+    """The words of the route, when all dosages name the same one, and of the form of the Medication."""
+    routes = {about.concepts.of(dosage, "route").title for dosage in _dosages(raw)}
+    form = about.concepts.of(_described(raw, about) or {}, "form").title
+    return " ".join(filter(None, [*(routes if len(routes) == 1 else ()), form]))
 
 
 def _dosages(raw: Json) -> Iterator[Json]:

@@ -469,3 +469,33 @@ def test_a_medicine_that_was_only_thought_of_is_not_taken(intent: str, taken: bo
     body["prefetch"]["medications"] = bundle({"resourceType": "MedicationRequest", "id": "m", **named, **owner})
     chart = Reader(gather(body["prefetch"]), patient(body), "", READING, TODAY).chart(KNOWLEDGE)
     assert bool(list(chart.all(Medicine))) is taken
+
+
+def _medicine(**more: Any) -> Medicine:
+    body = request()
+    owner = {"reference": f"Patient/{patient(body)}"}
+    given = {"resourceType": "MedicationRequest", "id": "m", "status": "active", "intent": "order", "subject": owner}
+    body["prefetch"]["medications"] = bundle(given | more)
+    chart = Reader(gather(body["prefetch"]), patient(body), "", READING, TODAY).chart(KNOWLEDGE)
+    return next(iter(chart.all(Medicine)))
+
+
+TACROLIMUS = {"text": "tacrolimus 0.1 %"}
+TOPICAL = {"coding": [{"system": "http://snomed.info/sct", "code": "6064005", "display": "Topical route"}]}
+ORAL = {"text": "Oral"}
+
+
+@pytest.mark.parametrize(
+    ("more", "local"),
+    [
+        ({"medicationCodeableConcept": TACROLIMUS}, False),
+        ({"medicationCodeableConcept": TACROLIMUS, "dosageInstruction": [{"route": TOPICAL}]}, True),
+        ({"medicationCodeableConcept": TACROLIMUS, "dosageInstruction": [{"route": TOPICAL}, {"route": ORAL}]}, False),
+        ({"medicationReference": {"reference": "#t"}, "contained": [
+            {"resourceType": "Medication", "id": "t", "code": TACROLIMUS, "form": {"text": "Ointment"}}]}, True),
+    ],
+)  # fmt: skip
+def test_a_route_or_a_form_says_that_a_medicine_acts_only_where_it_is_put(more: dict[str, Any], local: bool) -> None:
+    medicine = _medicine(**more)
+    assert KNOWLEDGE.is_local(medicine) is local
+    assert [c.id for c in KNOWLEDGE.classes_of(medicine)] == ([] if local else ["calcineurin"])
