@@ -34,7 +34,7 @@ _SPELLINGS = {
     "g": "g", "[lb_av]": "[lb_av]", "lb": "[lb_av]", "lbs": "[lb_av]", "h": "h", "hours": "h", "hr": "h", "ms": "ms",
     "mg/d": "mg/d", "mg/day": "mg/d", "{drinks}/d": "{drinks}/d", "mg": "mg", "ug": "ug", "mcg": "ug", "wk": "wk",
     "weeks": "wk", "d": "d", "days": "d", "a": "a", "years": "a", "grade": "1", "ratio": "1", "l": "L", "ml": "mL",
-    "times": "1", "mmol/kg": "mmol/kg", "mosm/kg": "mosm/kg", "[ph]": "[pH]", "mm[hg]{}": "mm[Hg]",
+    "times": "1", "mmol/kg": "mmol/kg", "mosm/kg": "mosm/kg", "[ph]": "[pH]", "mm[hg]{}": "mm[Hg]", "kpa": "kPa",
 }  # fmt: skip
 
 # No unit: UCUM lets an annotation alone stand for 1, and a score is counted in points.

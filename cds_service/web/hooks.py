@@ -25,7 +25,7 @@ from cds_service.web.journal import pseudonym
 from cds_service.web.set_aside import recall
 from cds_service.web.state import State, state
 from cds_service.web.trial import day_of, is_trial
-from cds_service.web.turns import own_turn, turn_left_to_others
+from cds_service.web.turns import own_turn, turn_left_to_others, wait_if_many
 
 hooks = Blueprint("hooks", __name__)
 
@@ -73,6 +73,7 @@ def assess_call(body: Any, today: date) -> tuple[HookRequest, Outcome]:
     templates = wanted_templates(today, here.settings.prefetch)
     _note_outcomes({})
     ask_for_the_rest(found, hook, templates, here.fhir, tenant, turn_left_to_others, _note_outcomes)
+    wait_if_many(found.count)
     source = ChartSource(settled(found), hook.patient_id, hook.encounter_id)
     dismissed = recall(here, tenant, hook.patient_id)
     return hook, assess(source, here.knowledge, here.reading, today, here.settings.policy, dismissed)
