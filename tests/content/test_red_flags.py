@@ -21,6 +21,7 @@ def words(text: str) -> frozenset[str]:
 KINDS = frozenset({"exam", "symptom", "laboratory", "study", "context"})
 # Triggers, risks, places, normal results, what was done and planned, and what is left to the mimic card.
 HARMLESS = words("""
+    heart_failure neuro_seen_after_sign
     abnormal_vital_72h age albumin_doubt alcohol_context aneurysm_clip anticoagulated at_rest b12_risk back_pain
     bp_high_140_90 bp_severe_160_110 bradycardia bronchospasm claustrophobia cochlear_implant cold_exposure
     communication_barrier confusion_known constant contrast_allergy core4_normal_once cramps deceased diarrhoea_72h
@@ -45,6 +46,7 @@ HARMLESS = words("""
 """)
 # Each is drawn from a finding that is a red flag: its place, its side, its degree, or the words for it.
 PART_OF_ANOTHER = words("""
+    emg_severe_carpal_tunnel thenar_wasting wasting_beyond_thumb
     arm_region_sign arm_sign_limb arm_sign_located arm_signs_both_sides arms_both_weak brain_sign_onset_unstated
     bulbar_region_sign bulbar_sign_located ck_over_3_repeated clonus_inducible clonus_spontaneous
     coarse_tremor_charted cognition_subacute_charted confusion_plain distal_arm_sign drowsy_confused_charted
