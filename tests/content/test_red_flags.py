@@ -31,7 +31,8 @@ HARMLESS = words("""
     family_nmd family_nmd_named family_thyroid feeding_resumed_10d followup_booked free_t4_after_tsh gut_surgery
     gynaecomastia headache_any_72h heat_sensitivity home_ventilated hospice hyperhidrosis icd insulin_pump
     irregular_pulse known_neuropathy_stable label_confirmed labs_pending lacrimation low_intake_risk
-    lymphoedema_or_cellulitis male medicines_known metal_eye metal_level_done mimic_blepharospasm mimic_hemifacial
+    lymphoedema_or_cellulitis male malignancy_charted
+    medicines_known metal_eye metal_level_done mimic_blepharospasm mimic_hemifacial
     mimic_hypnic mimic_joint_moves mimic_myoclonus mimic_painful_cramp mimic_rls mimic_tic mri_brain_done
     mri_cspine_done mri_lspine_done needle_phobia neuro_contact_180d neuro_contact_365d neuro_contact_since_onset_180d
     neuro_review_after_result neurology_booked neurostimulator nicotine nocturnal ophth_contact_90d
@@ -40,7 +41,7 @@ HARMLESS = words("""
     pregnant_early progressive radiotherapy_6m recent_encounter_90d replacement_ordered sensation_normal severe sex
     site_arms_only site_eyelid site_eyelid_only site_face_beyond_eyelid site_focal site_legs_only site_migrating
     site_widespread spreading stones_or_bones strenuous_exercise_7d sweating_acute t3_after_tsh tachycardia_100
-    thyroid_risk trigger_alcohol trigger_anxiety trigger_caffeine trigger_dehydration trigger_exercise
+    thoracic_pain thyroid_risk trigger_alcohol trigger_anxiety trigger_caffeine trigger_dehydration trigger_exercise
     trigger_eye_strain trigger_sleep_poor trigger_stress trigger_viral_90d twitch_confirmed_exam twitch_current
     twitch_refuted twitch_sites twitch_words_on_other_code umn_explained vegan_diet viral_infection_before_onset
 """)
@@ -52,8 +53,8 @@ PART_OF_ANOTHER = words("""
     coarse_tremor_charted cognition_subacute_charted confusion_plain distal_arm_sign drowsy_confused_charted
     ecg_potassium_change_charted face_one_sided feeding_resumed_charted head_injury_charted hr_over_130
     hyperreflexia_72h hyperreflexia_asymmetric_or_with_other hyperreflexia_stated_pathological
-    jaw_or_trunk_rigidity_charted leg_region_sign leg_sign_located limb_both_legs limb_signs_both_sides myoclonus_72h
-    new_af_charted reflex_loss_on_both_sides sensory_located_in_arm sensory_located_in_leg
+    jaw_or_trunk_rigidity_charted leg_region_sign leg_sign_located limb_both_legs limb_signs_both_sides
+    myasthenia_charted myoclonus_72h new_af_charted reflex_loss_on_both_sides sensory_located_in_arm sensory_located_in_leg
     sensory_on_both_legs temp_ge_38_5 tremor_72h trunk_region_sign trunk_sign_located weak_in_leg
     weakness_located_in_both_legs weakness_located_in_leg weakness_of_old_stroke
 """)
