@@ -54,7 +54,8 @@ PART_OF_ANOTHER = words("""
     ecg_potassium_change_charted face_one_sided feeding_resumed_charted head_injury_charted hr_over_130
     hyperreflexia_72h hyperreflexia_asymmetric_or_with_other hyperreflexia_stated_pathological
     jaw_or_trunk_rigidity_charted leg_region_sign leg_sign_located limb_both_legs limb_signs_both_sides
-    myasthenia_charted myoclonus_72h new_af_charted reflex_loss_on_both_sides sensory_located_in_arm sensory_located_in_leg
+    myasthenia_charted myoclonus_72h new_af_charted reflex_loss_on_both_sides sensory_located_in_arm
+    sensory_located_in_leg
     sensory_on_both_legs temp_ge_38_5 tremor_72h trunk_region_sign trunk_sign_located weak_in_leg
     weakness_located_in_both_legs weakness_located_in_leg weakness_of_old_stroke
 """)
