@@ -66,6 +66,16 @@ def ucum(text: str) -> str | None:
     return _SPELLINGS.get(text.replace(" ", "").lower())
 
 
+def same(one: str, other: str) -> bool:
+    """Two ways of writing one unit."""
+    return (ucum(one) or one) == (ucum(other) or other)
+
+
+def is_known(unit: str) -> bool:
+    """A unit that can be compared; none, and what is counted in points, is one."""
+    return bool(_COUNTED.fullmatch(unit.strip())) or ucum(unit) is not None
+
+
 def spellings() -> Mapping[str, str]:
     """Every way of writing a unit that is understood, without case and spaces, with its UCUM code."""
     return _SPELLINGS

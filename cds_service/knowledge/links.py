@@ -8,6 +8,8 @@ from typing import Any
 
 from cds_service import units
 from cds_service.clinical.formula import is_observer, named_in
+from cds_service.clinical.functions import DECLARED
+from cds_service.clinical.functions.registry import Kind, singles
 from cds_service.clinical.observe import HEADS
 from cds_service.errors import Fault
 from cds_service.knowledge.content import Content
@@ -19,15 +21,18 @@ _ID = re.compile(r"(?!index\Z)[A-Za-z0-9][A-Za-z0-9_.-]{0,59}\Z", re.IGNORECASE)
 _CALLED_BY_NAME = (
     "card", "finding", "investigation", "row of analytes.yaml", "row of hypotheses.yaml", "row of references.yaml",
 )  # fmt: skip
-_LISTS_OF_FINDINGS = frozenset(
-    {"signs", "after", "void_by", "results", "examined", "whole", "unless"}
-)  # parameters of named functions that name findings
+
+
+def named_by_rules(content: Content) -> set[str]:
+    """All that a rule may name: findings, values, and what comes with each value."""
+    values = {row["id"] for row in content.analytes}
+    return set(content.findings) | values | {f"{kind}_{name}" for name in values for kind in ("valid", "low", "high")}
 
 
 def check_links(content: Content) -> Iterator[Fault]:
-    """Every dangling name, as a fault with its file."""
+    """Every dangling name, as a fault with its file; the parameters of named functions were checked before."""
     values = {row["id"] for row in content.analytes}
-    known = set(content.findings) | values | {f"{kind}_{name}" for name in values for kind in ("valid", "low", "high")}
+    known = named_by_rules(content)
     references = {row["id"] for row in content.tables["references.yaml"]}
     yield from _ids(content)
     yield from _findings(content, known, references, values)
@@ -104,26 +109,31 @@ def depends_on(spec: Mapping[str, Any]) -> set[str]:
     if "when" in spec:
         names |= named_in(spec["when"])
     for item in (*spec.get("present_when", ()), *spec.get("absent_when", ())):
-        if isinstance(item, Mapping) and ("compute" in item or is_observer(item)):
-            names |= _parameters(item.get("with") or {})
-        else:
+        if not (isinstance(item, Mapping) and ("compute" in item or is_observer(item))):
             names |= named_in(item)
-    return names | _parameters(spec.get("with") or {})
+    return names.union(*(findings_of(call) for _, call in calls(spec)))
 
 
-def _parameters(with_: Mapping[str, Any]) -> set[str]:
+def calls(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each call of a named function in a finding, with its place."""
+    if "compute" in spec:
+        yield "", spec
+    for key in ("present_when", "absent_when"):
+        for n, item in enumerate(spec.get(key, ())):
+            if isinstance(item, Mapping) and "compute" in item:
+                yield f"{key}.{n}.", item
+
+
+def findings_of(call: Mapping[str, Any]) -> set[str]:
+    """The findings that a call of a named function is judged from."""
     names: set[str] = set()
-    for key, value in with_.items():
-        if key in _LISTS_OF_FINDINGS and isinstance(value, list):
-            names |= {v for v in value if isinstance(v, str)}
-        elif key == "parts":
-            names |= set().union(*(named_in(part) for part in value)) if value else set()
-        elif key == "decisive":
-            names |= {name for group in value for name in group}
-        elif isinstance(value, list):
-            for row in value:
-                if isinstance(row, Mapping) and "when" in row:
-                    names |= named_in(row["when"])
+    if call["compute"] not in DECLARED:  # a computed row of analytes.yaml: its parameters are numbers
+        return names
+    shapes = DECLARED[call["compute"]].all
+    for key, value in (call.get("with") or {}).items():
+        for _, kind, single in singles(shapes[key], value, key):
+            if kind is Kind.FINDING or kind is Kind.FORMULA:
+                names |= named_in(single)
     return names
 
 
@@ -167,7 +177,7 @@ def _units(content: Content) -> Iterator[Fault]:
         for value, limit in _limits(rules):
             wanted = canonical.get(value)
             unit = units.split(limit)[1]
-            if wanted is not None and (units.ucum(unit) or unit) != (units.ucum(wanted) or wanted):
+            if wanted is not None and not units.same(unit, wanted):
                 yield Fault(_where(content, name), f"compares {value} in '{unit}'", f"write the limit in {wanted}")
 
 

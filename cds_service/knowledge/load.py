@@ -42,9 +42,11 @@ def _checked_parts(cards: Path) -> dict[str, Any]:
     # Only now: nearly every start finds a seal, and waits for each import.
     from cds_service.knowledge.links import check_links
     from cds_service.knowledge.pages import read_pages
+    from cds_service.knowledge.parameters import check_parameters
 
     parts = read_pages(cards)
-    faults = list(check_links(_content(cards, parts, {})))
+    content = _content(cards, parts, {})
+    faults = list(check_parameters(content)) or list(check_links(content))  # links are read out of parameters
     if faults:
         raise ContentError(faults)
     return parts

@@ -15,7 +15,7 @@ from cds_service.clinical.ranking import TIERS
 from cds_service.clinical.spans import days_of
 from cds_service.clinical.workup import PRIORITIES
 from cds_service.knowledge.files import SEMANTIC
-from cds_service.units import split
+from cds_service.units import is_known, same, split
 
 KINDS = ("symptom", "exam", "context", "exposure", "laboratory", "study", "time", "composite")
 REFERENCE_KINDS = (
@@ -135,12 +135,26 @@ def check_observer(value: Any) -> None:
         raise ValidationError(
             f"{heads[0]}: {', '.join(sorted(map(str, unknown)))} is not a field of it; see docs/content.md"
         )
-    for key in ("within", "older_than", "stopped_within", "for_at_least", "before_onset"):
+    for key in ("within", "older_than", "stopped_within", "started_within", "for_at_least", "before_onset"):
         if key in value:
             duration(value[key])
+    _check_compared(value)
     for key in ("diagnosis", "onset_stated", "onset_told", "recurs", "sudden", "again", "examined", "open", "planned"):
         if value.get(key, True) not in (True, "yes"):
             raise ValidationError(f"{key}: write true, or leave it out")
+
+
+def _check_compared(observer: Mapping[str, Any]) -> None:
+    """A limit has a number, and a unit in which it can be compared."""
+    for key in (*sorted(_COMPARED), "daily_dose_at_least"):
+        if key not in observer:
+            continue
+        quantity(observer[key])
+        unit = split(observer[key])[1]
+        if key == "daily_dose_at_least" and not same(unit, "mg"):
+            raise ValidationError(f"{key}: is in '{unit}'; write the dose of a day in mg")
+        if not is_known(unit):
+            raise ValidationError(f"{key}: the unit '{unit}' is not known; write one of cds_service/units.py")
 
 
 class Observer(fields.Field[Any]):

@@ -71,7 +71,7 @@ def test_content_that_changes_while_it_is_checked_is_not_sealed(cards: Path) -> 
 
 
 def test_a_start_with_sealed_content_does_not_load_what_checks_it() -> None:
-    checks = "{'cds_service.knowledge.schemas', 'cds_service.knowledge.pages'}"
+    checks = "{'cds_service.knowledge.schemas', 'cds_service.knowledge.pages', 'cds_service.knowledge.parameters'}"
     code = f"import sys, cds_service.serve; print(sorted({checks} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

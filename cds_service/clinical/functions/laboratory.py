@@ -20,12 +20,12 @@ from cds_service.clinical.analytes import (
 from cds_service.clinical.chart import CRITICAL_FLAGS, Result
 from cds_service.clinical.findings import Case, Evidence, Finding, Judge
 from cds_service.clinical.formula import compile_formula
-from cds_service.clinical.functions.registry import Parameters, named
+from cds_service.clinical.functions.registry import Kind, OneOrMore, Parameters, named
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN
 from cds_service.clinical.spans import days_of
 
 
-@named
+@named(may={"collected_within": Kind.DURATION, "also": [{"when": Kind.FORMULA, "analyte": Kind.ANALYTE}]})
 def critical_results(finding: str, with_: Parameters) -> Judge:
     """A newest value beyond its critical limit, flagged critical by the laboratory, or critical with a sign."""
     collected = days_of(with_.get("collected_within", f"{CRITICAL_DAYS} days"))
@@ -47,7 +47,7 @@ def critical_results(finding: str, with_: Parameters) -> Judge:
     return judge
 
 
-@named
+@named(needs={"collected_within": Kind.DURATION})
 def preliminary_criticals(finding: str, with_: Parameters) -> Judge:
     """A critical value, not final or impossible as written, that no final one of that day or later replaces."""
     collected = days_of(with_["collected_within"])
@@ -70,7 +70,7 @@ def preliminary_criticals(finding: str, with_: Parameters) -> Judge:
     return judge
 
 
-@named
+@named(needs={"collected_within": Kind.DURATION, "besides": [Kind.CONCEPT]})
 def unread_criticals(finding: str, with_: Parameters) -> Judge:
     """What the laboratory flags as critical and nothing here compares, unless a later result takes its place."""
     collected, besides = days_of(with_["collected_within"]), frozenset(with_["besides"])
@@ -116,7 +116,7 @@ def _of_values(finding: str, found: dict[str, LabValue], case: Case) -> Finding:
     return Finding(finding, ABSENT if "labs" in case.chart.complete else UNKNOWN)
 
 
-@named
+@named(needs={"analytes": [OneOrMore(Kind.ANALYTE)], "after": Kind.ANALYTE})
 def result_after(finding: str, with_: Parameters) -> Judge:
     """Companion results were collected on or after the day of another result."""
     wanted, after = tuple(with_["analytes"]), with_["after"]
@@ -142,7 +142,7 @@ def result_after(finding: str, with_: Parameters) -> Judge:
     return judge
 
 
-@named
+@named(needs={"analytes": [OneOrMore(Kind.ANALYTE)]})
 def normal_once(finding: str, with_: Parameters) -> Judge:
     """Each analyte has a result from after the stated onset, and its newest one is normal."""
     groups = [[name] if isinstance(name, str) else list(name) for name in with_["analytes"]]
@@ -166,7 +166,7 @@ def _normal_since_onset(lab: LabValue, case: Case) -> bool:
     return after_onset and band(lab, is_child(case)) in NORMAL_BANDS
 
 
-@named
+@named(needs={"analyte": Kind.ANALYTE, "apart_at_least": Kind.DURATION}, may={"below": Kind.LIMIT, "above": Kind.LIMIT})
 def repeated_results(finding: str, with_: Parameters) -> Judge:
     """Two results beyond a limit, some time apart, so that one bad day is not taken for a state."""
     name, apart = with_["analyte"], days_of(with_["apart_at_least"])
@@ -189,7 +189,7 @@ def repeated_results(finding: str, with_: Parameters) -> Judge:
 _WEIGHT = frozenset({"body_weight"})
 
 
-@named
+@named(needs={"by": Kind.PERCENT, "over": Kind.DURATION})
 def weight_falls(finding: str, with_: Parameters) -> Judge:
     """Body weight fell by a share of itself within a time."""
     share, over = units.split(str(with_["by"]))[0] / 100, days_of(with_["over"])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from cds_service.clinical.chart import Answer, Medicine
 from cds_service.clinical.findings import Case, Evidence, Finding, Judge
-from cds_service.clinical.functions.registry import Parameters, named
+from cds_service.clinical.functions.registry import Kind, OneOrMore, Parameters, named
 from cds_service.clinical.observe import taken
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN
 from cds_service.clinical.spans import Span, days_of, days_or_none
 
 
-@named
+@named(may={"classes": [Kind.DRUG_CLASS], "started_within": Kind.DURATION, "stopped_within": Kind.DURATION})
 def medicine_before_onset(finding: str, with_: Parameters) -> Judge:
     """A causal medicine started or raised shortly before the twitching, or a chronic one at any time."""
     wanted = frozenset(with_.get("classes", ()))
@@ -78,7 +78,7 @@ def _current(case: Case, concepts: frozenset[str]) -> list[Medicine]:
     return [m for m in case.chart.all(Medicine) if m.active and any(x.concept in concepts for x in m.codes)]
 
 
-@named
+@named(needs={"pairs": [[OneOrMore(Kind.CONCEPT)]]}, may={"newer_within": Kind.DURATION})
 def medicines_together(finding: str, with_: Parameters) -> Judge:
     """Two interacting medicines at the same time, the newer one not long before the twitching."""
     pairs = [tuple(frozenset([side] if isinstance(side, str) else side) for side in pair) for pair in with_["pairs"]]
@@ -111,7 +111,7 @@ def _newer_fits(one: Medicine, other: Medicine, days: int, case: Case) -> bool:
     return case.onset.shifted(-days).first <= newer.last and newer.first <= case.onset.last
 
 
-@named
+@named(needs={"of": [Kind.CONCEPT], "analyte": Kind.ANALYTE, "within": Kind.DURATION})
 def medicine_changed_before_result(finding: str, with_: Parameters) -> Judge:
     """A medicine was started or changed shortly before a blood sample, which may not be steady yet."""
     concepts, analyte, days = frozenset(with_["of"]), with_["analyte"], days_of(with_["within"])

@@ -9,7 +9,7 @@ from itertools import combinations
 from cds_service.clinical import gate
 from cds_service.clinical.chart import Entry, Problem, Quantity, Site, State
 from cds_service.clinical.findings import Case, Evidence, Finding, Judge, merged
-from cds_service.clinical.functions.registry import NAMED, Compile, Parameters, named
+from cds_service.clinical.functions.registry import DECLARED, NAMED, Compile, Declared, Kind, Parameters, named
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.spans import days_of
 from cds_service.clinical.tokens import fold, folded
@@ -23,9 +23,10 @@ for _judge in (
     gate.charted_twitching, gate.ended_twitching, gate.stale_twitching, gate.days_since_onset, gate.onset_stated
 ):  # fmt: skip
     NAMED[_judge.__name__] = _fixed(_judge)
+    DECLARED[_judge.__name__] = Declared({}, {})
 
 
-@named
+@named()
 def age_in_years(finding: str, with_: Parameters) -> Judge:
     """Whole years today; an interval when the birth date is partial, unknown without one."""
 
@@ -54,7 +55,17 @@ def _twitching(case: Case) -> list[tuple[Entry, Site]]:
     return sorted(found, key=lambda pair: (pair[0].reference, pair[1]))
 
 
-@named
+@named(
+    may={
+        "includes": [Kind.REGION],
+        "only": [Kind.REGION],
+        "words": [Kind.REGION],
+        "known": Kind.YES,
+        "one_side": Kind.YES,
+        "focal": Kind.YES,
+        "widespread": Kind.YES,
+    }
+)
 def twitch_sites(finding: str, with_: Parameters) -> Judge:
     """A question about the set of places where twitching is charted; unknown without any place."""
     includes, only = frozenset(with_.get("includes", ())), frozenset(with_.get("only", ()))
@@ -118,7 +129,7 @@ def _widespread(sites: Sequence[Site]) -> bool:
     return "both" in sides or {"left", "right"} <= sides
 
 
-@named
+@named(may={"apart_at_least": Kind.DURATION})
 def twitch_spreads(finding: str, with_: Parameters) -> Judge:
     """An older set of places lies within a newer, larger one."""
     apart = days_of(with_.get("apart_at_least", "14 days"))
@@ -144,7 +155,7 @@ def _sign_sites(signs: Sequence[str], case: Case) -> tuple[list[Finding], list[S
     return present, [site for finding in present for site in finding.sites]
 
 
-@named
+@named(needs={"signs": [Kind.FINDING]})
 def in_twitching_region(finding: str, with_: Parameters) -> Judge:
     """A sign lies in a region that twitches, on the same side when both sides are known."""
     signs = tuple(with_["signs"])
@@ -176,7 +187,7 @@ def _same_place(one: Site, other: Site) -> bool:
     return one.region == other.region and (not {"left", "right"} <= sides)
 
 
-@named
+@named(needs={"signs": [Kind.FINDING], "regions": [Kind.REGION]})
 def sign_in_region(finding: str, with_: Parameters) -> Judge:
     """A sign lies in one of these regions."""
     signs, regions = tuple(with_["signs"]), frozenset(with_["regions"])
@@ -193,7 +204,7 @@ def sign_in_region(finding: str, with_: Parameters) -> Judge:
     return judge
 
 
-@named
+@named(needs={"signs": [Kind.FINDING], "regions": [Kind.REGION]})
 def signs_on_both_sides(finding: str, with_: Parameters) -> Judge:
     """A sign lies on both sides of a limb pair."""
     signs, regions = tuple(with_["signs"]), frozenset(with_["regions"])
@@ -212,7 +223,7 @@ def signs_on_both_sides(finding: str, with_: Parameters) -> Judge:
     return judge
 
 
-@named
+@named(needs={"signs": [Kind.FINDING], "unless": [Kind.FINDING]})
 def sign_apart_from(finding: str, with_: Parameters) -> Judge:
     """What is charted of a sign that others do not say already: in the same entry, or later of its places."""
     signs, unless = tuple(with_["signs"]), tuple(with_["unless"])
@@ -241,7 +252,10 @@ def _covered(site: Site, sites: Sequence[Site]) -> bool:
     return any(_same_place(site, other) for other in sites)
 
 
-@named
+@named(
+    needs={"at_most_before": Kind.DURATION},
+    may={"concepts": [Kind.CONCEPT], "names": [Kind.WORDS], "not_named": [Kind.WORDS]},
+)
 def problem_before_onset(finding: str, with_: Parameters) -> Judge:
     """A problem, coded or in words, began shortly before the stated onset of the twitching."""
     concepts = frozenset(with_.get("concepts", ()))

@@ -11,7 +11,7 @@ from cds_service import units
 from cds_service.clinical.chart import Answer, Entry, Problem, Result, State
 from cds_service.clinical.findings import Case, Evidence, Finding, Judge, merged
 from cds_service.clinical.formula import compile_formula, named_in
-from cds_service.clinical.functions.registry import Parameters, named
+from cds_service.clinical.functions.registry import Kind, Parameters, named
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN
 from cds_service.clinical.sides import sides_in
 from cds_service.clinical.spans import Span, days_of, days_or_none
@@ -29,7 +29,16 @@ def _grades(case: Case) -> Iterator[list[Result]]:
         yield sorted(by_muscle[key], key=lambda r: (r.last_day, r.reference))
 
 
-@named
+@named(
+    may={
+        "by": Kind.GRADE,
+        "apart_at_least": Kind.DURATION,
+        "apart_at_most": Kind.DURATION,
+        "newest_within": Kind.DURATION,
+        "steady_over": Kind.DURATION,
+        "from_full": Kind.YES,
+    }
+)
 def power_falls(finding: str, with_: Parameters) -> Judge:
     """Two dated grades of one muscle, the newer one lower; absent when grades hold steady."""
     by = units.split(with_.get("by", "0.5 grade"))[0]
@@ -78,7 +87,18 @@ def _weakness_began(case: Case, since: str) -> date | None:
     return max(began, default=None)
 
 
-@named
+@named(
+    may={
+        "parts": [Kind.FORMULA],
+        "whole": [Kind.FINDING],
+        "unless": [Kind.FINDING],
+        "apart_at_most": Kind.DURATION,
+        "counts_for": Kind.DURATION,
+        "if_weakness_reported": Kind.DURATION,
+        "if_onset_unknown": Kind.DURATION,
+        "weakness_since": Kind.ITEM,
+    }
+)
 def examination(finding: str, with_: Parameters) -> Judge:
     """All parts documented as required, after onset and close together; abnormal parts make it absent."""
     parts = [compile_formula(part) for part in with_.get("parts", ())]
@@ -120,7 +140,10 @@ def examination(finding: str, with_: Parameters) -> Judge:
     return judge
 
 
-@named
+@named(
+    needs={"signs": [Kind.FINDING], "diagnoses": [Kind.CONCEPT]},
+    may={"before": Kind.DURATION, "new_after": Kind.DURATION},
+)
 def explained_by_earlier(finding: str, with_: Parameters) -> Judge:
     """An older diagnosis explains a sign that was already charted near it; a new sign is not explained."""
     signs = tuple(with_["signs"])
@@ -152,7 +175,19 @@ def explained_by_earlier(finding: str, with_: Parameters) -> Judge:
     return judge
 
 
-@named
+@named(
+    needs={
+        "sign": Kind.FINDING,
+        "complaints": [Kind.FINDING],
+        "normal": [Kind.FINDING],
+        "unless": [Kind.FINDING],
+        "diagnoses": [Kind.CONCEPT],
+        "paresis": [Kind.CONCEPT],
+        "older_than": Kind.DURATION,
+        "together": Kind.DURATION,
+        "severe_below": Kind.GRADE,
+    }
+)
 def weakness_of_old_lesion(finding: str, with_: Parameters) -> Judge:
     """Weakness on the side of a paresis that came with an old lesion of the brain; absent where anything is unsure."""
     sign, complaints, newer = with_["sign"], tuple(with_["complaints"]), tuple(with_["unless"])

@@ -7,7 +7,7 @@ from datetime import date
 from cds_service.clinical.chart import Entry, Order, Procedure, Report, Visit
 from cds_service.clinical.findings import Case, Evidence, Finding, Judge
 from cds_service.clinical.formula import compile_formula
-from cds_service.clinical.functions.registry import Parameters, named
+from cds_service.clinical.functions.registry import Kind, Parameters, named
 from cds_service.clinical.presence import ABSENT, PRESENT, UNKNOWN, Presence
 from cds_service.clinical.spans import Span, days_of, days_or_none
 from cds_service.clinical.tokens import fold, folded
@@ -19,7 +19,16 @@ def _studies(case: Case, concepts: frozenset[str], procedures: frozenset[str]) -
     return sorted(reports + done, key=lambda e: (e.last_day, e.reference), reverse=True)
 
 
-@named
+@named(
+    needs={"study": [Kind.CONCEPT], "for": Kind.DURATION, "early_for": Kind.DURATION, "early_before": Kind.DURATION},
+    may={
+        "procedures": [Kind.CONCEPT],
+        "not_named": [Kind.WORDS],
+        "not_saying": [Kind.WORDS],
+        "void_by": [Kind.FINDING],
+        "with_progression": Kind.DURATION,
+    },
+)
 def study_counts(finding: str, with_: Parameters) -> Judge:
     """A study that needs no repeat: late enough after onset, recent enough, and no new sign since."""
     concepts = frozenset(with_["study"])
@@ -59,7 +68,14 @@ def _newly_charted(sign: Finding, when: Span) -> bool:
     return sign.present and bool(dates) and min(dates).first > when.last
 
 
-@named
+@named(
+    needs={"studies": [Kind.CONCEPT], "within": Kind.DURATION},
+    may={
+        "procedures": [Kind.CONCEPT],
+        "after": [Kind.FINDING],
+        "shorter": [{"when": Kind.FORMULA, "to": Kind.DURATION}],
+    },
+)
 def imaged(finding: str, with_: Parameters) -> Judge:
     """A level was imaged inside the window and after the deficit began."""
     concepts, procedures = frozenset(with_["studies"]), frozenset(with_.get("procedures", ()))
@@ -84,7 +100,9 @@ def _first_charted(finding: Finding) -> date | None:
     return min(dates, default=None) if finding.present else None
 
 
-@named
+@named(
+    needs={"results": [Kind.FINDING]}, may={"visits": [Kind.CONCEPT], "orders": [Kind.CONCEPT], "names": [Kind.WORDS]}
+)
 def reviewed_after(finding: str, with_: Parameters) -> Judge:
     """After an abnormal report there was a specialist contact, a referral or a plan."""
     results = tuple(with_["results"])
@@ -118,7 +136,7 @@ def _about(entry: Entry, concepts: frozenset[str], names: tuple[str, ...]) -> bo
     return any(m.concept in concepts for m in entry.codes) or any(name in fold(entry.title) for name in names)
 
 
-@named
+@named(needs={"examined": [Kind.FINDING]})
 def recheck_due(finding: str, with_: Parameters) -> Judge:
     """The last normal examination is older than the interval of re-evaluation.yaml."""
 
