@@ -272,13 +272,18 @@ class Words(Strict):
     lifts = fields.List(fields.String(), load_default=list)
 
 
+def _any_or_duration(text: str) -> None:
+    if text != "any":
+        duration(text)
+
+
 class Finding(Rule):
     kind = fields.String(required=True, validate=validate.OneOf(KINDS))
     present_for = fields.String(validate=duration)
     absent_for = fields.String(validate=duration)
     acute = Flag(load_default=False)
     lasting = Flag(load_default=False)
-    before_onset = fields.String()
+    before_onset = fields.String(validate=_any_or_duration)
     absent_after_onset = Flag(load_default=False)
     names_a_cause = Flag(load_default=False)
     present_when = fields.List(Observer(), load_default=list)

@@ -25,6 +25,7 @@ IN_ONE_PAGE = [
     (K_LOW, "when: low_K", "when: {unless: low_K}", ["k_low.yaml when", "unless", "use exactly one of"]),
     (K_LOW, "when: low_K", "when: low_K\ncompute: weight_falls", ["k_low.yaml", "exactly one of"]),
     (K_LOW, "status: draft", "status: approved", ["k_low.yaml reviewed_by", "names its reviewer"]),
+    (K_LOW, "status: draft", "status: draft\nbefore_onset: always", ["k_low.yaml before_onset", "write a duration"]),
     (K_LOW, "status: draft", "state: draft", ["k_low.yaml state", "not a field"]),
     (K_LOW, "id: k_low", "id: k_lo", ["k_low.yaml", "differs from the file's name"]),
     (K_LOW, "id: k_low", "id: k_low\nid: k_low", ["k_low.yaml line 2", "written twice"]),
