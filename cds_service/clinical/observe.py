@@ -99,7 +99,7 @@ def _problem(spec: Spec) -> Observer:
     within, older = days_or_none(spec, "within"), days_or_none(spec, "older_than")
     regions, severity = frozenset(spec.get("site", ())), spec.get("severity", "")
     diagnosis, stated = bool(spec.get("diagnosis")), bool(spec.get("onset_stated"))
-    containing = folded(spec.get("containing", ()))
+    containing, unless = folded(spec.get("containing", ())), folded(spec.get("unless", ()))
     before_onset, recurs = days_or_none(spec, "before_onset"), bool(spec.get("recurs"))
     names, told = folded(spec.get("names", ())), bool(spec.get("onset_told"))
 
@@ -118,6 +118,8 @@ def _problem(spec: Spec) -> Observer:
             if stated and problem.onset is None:
                 continue
             if containing and not any(_affirms(problem.title, words, case) for words in containing):
+                continue
+            if unless and any(words in fold(problem.title) for words in unless):
                 continue
             if before_onset is not None and _long_before_onset(problem, before_onset, case):
                 continue
@@ -496,7 +498,8 @@ _UNDER_WAY = frozenset({"in-progress", "arrived", "triaged", "onleave"})
 def _visit(spec: Spec) -> Observer:
     visits = _coded_or_named(Visit, frozenset(spec["visit"]), folded(spec.get("names", ())))
     within, planned = days_or_none(spec, "within"), bool(spec.get("planned"))
-    states = _UNDER_WAY if spec.get("open") else _UNDER_WAY | {"finished"}
+    open_ = bool(spec.get("open"))
+    states = _UNDER_WAY if open_ else _UNDER_WAY | {"finished"}
 
     def observe(case: Case) -> Iterator[Statement]:
         for visit in visits(case):
@@ -506,6 +509,8 @@ def _visit(spec: Spec) -> Observer:
                 continue
             under_way = visit.status in _UNDER_WAY
             last = visit.ended or (Span.on(case.today) if under_way else visit.when)
+            if open_ and within is not None:
+                last = visit.when  # one that nobody closed is not under way for ever
             if visit.status in states and _recent(last, within, case):
                 yield Statement(Evidence.of(visit, visit.status), last, standing=under_way)
 

@@ -28,7 +28,7 @@ _COMPARED = {"above", "below", "at_least", "at_most"}
 OBSERVER_FIELDS: Mapping[str, frozenset[str]] = {
     "problem": frozenset(
         {"state", "only", "besides", "systems", "roles", "within", "older_than", "severity", "site", "diagnosis",
-         "containing", "onset_stated", "onset_told", "before_onset", "recurs", "verified", "names"}
+         "containing", "unless", "onset_stated", "onset_told", "before_onset", "recurs", "verified", "names"}
     ),
     "result": frozenset(
         {"says", "examined", "only", "besides", "systems", "roles", "site", "within", "containing", "is", "sudden",

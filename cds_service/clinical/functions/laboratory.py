@@ -78,7 +78,8 @@ def unread_criticals(finding: str, with_: Parameters) -> Judge:
     def judge(case: Case) -> Finding:
         flagged = (result for result in case.chart.all(Result) if result.flags & CRITICAL_FLAGS)
         found = [r for r in flagged if r.when is not None and r.when.within(collected, case.today)]
-        unread = [r for r in found if not _is_compared(r, besides, case)]
+        # AA alone says that a text is abnormal: a culture or a smear is no value that harms by itself.
+        unread = [r for r in found if (r.value or r.flags & {"LL", "HH"}) and not _is_compared(r, besides, case)]
         if not unread:
             return Finding(finding, UNKNOWN)
         newest_first = sorted(unread, key=lambda r: (r.last_day, r.reference, r.title), reverse=True)
