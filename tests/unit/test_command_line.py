@@ -130,7 +130,7 @@ def test_json_is_the_response_of_the_hook_and_nothing_else(file: Path) -> None:
 
 
 def test_explain_shows_the_whole_reasoning() -> None:
-    text = run("assess", FIXTURES / "records" / "A12-addison-potassium-weak-legs.json", *DAY, "--explain").output
+    text = run("assess", FIXTURES / "records" / "L-adjusted-calcium-2.04.json", *DAY, "--explain").output
     for heading in ("As of 2026-06-15, content ", "\nLadder\n", "\nDifferential\n", "\nFacts\n", "Tests not suggested"):
         assert heading in text
     assert "unknown" in text
