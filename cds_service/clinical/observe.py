@@ -7,6 +7,7 @@ from typing import Any
 
 from cds_service import units
 from cds_service.clinical.chart import (
+    CRITICAL_FLAGS,
     TREES,
     USUAL_ROLES,
     Allergy,
@@ -338,7 +339,7 @@ def _on_side(result: Result, side: str | None) -> bool:
     if side is None:
         return True
     if side == "critical":
-        return not result.flags.isdisjoint(("LL", "HH", "AA"))
+        return not result.flags.isdisjoint(CRITICAL_FLAGS)
     if result.value is None:
         return False
     low, high = (None, None) if result.range_unit else (result.range_low, result.range_high)
