@@ -104,6 +104,9 @@ class Problem(Entry, frozen=True, kw_only=True, gc=False):
         return self.verification not in ("provisional", "differential", "unconfirmed")
 
 
+UNNAMED_RESULT = "unnamed observation"  # two of them need not be of the same test
+
+
 class Result(Entry, frozen=True, kw_only=True, gc=False):
     """An Observation, or one component of it."""
 

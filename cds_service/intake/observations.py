@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from cds_service import units
-from cds_service.clinical.chart import CRITICAL_FLAGS, UNTIMED, Entry, Match, Quantity, Result, Site
+from cds_service.clinical.chart import CRITICAL_FLAGS, UNNAMED_RESULT, UNTIMED, Entry, Match, Quantity, Result, Site
 from cds_service.clinical.gate import GATE_ROLES
 from cds_service.clinical.tokens import fold
 from cds_service.errors import UnreadableError
@@ -85,7 +85,7 @@ def read_result(part: Json, raw: Json, about: About, parent: Concept) -> Iterato
     grade = _grade(value) if strength else None
     low, high, unit = _range(part, value.quantity)
     yield Result(
-        reference=name_of(raw), title=named.title or named.code or "unnamed observation", codes=codes,
+        reference=name_of(raw), title=named.title or named.code or UNNAMED_RESULT, codes=codes,
         when=span(raw, "effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued"), texts=texts,
         # A value in free words says more than the name of what was looked at.
         coded=(named.is_coded and not value.text) or valued.is_coded,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cds_service.clinical.analytes import band, every_value, is_child, newest_value, still_counts, window
-from cds_service.clinical.chart import Quantity
+from cds_service.clinical.chart import Quantity, Result
 from cds_service.clinical.formula import compile_formula
 from cds_service.response.fill import danger
 from cds_service.worked_examples import case_of
@@ -430,6 +430,9 @@ def test_a_total_calcium_of_the_first_or_the_last_of_all_days_is_adjusted_by_non
     assert newest_value(knowledge.analytes["CaCorr"], case_of(results, knowledge, reading)) is None
 
 
+FLAGGED_TEXT = {"lab": "potassium", "value": "6.9", "on": "2 days ago", "flag": "HH"}
+
+
 @pytest.mark.parametrize(
     ("results", "titles"),
     [
@@ -449,6 +452,10 @@ def test_a_total_calcium_of_the_first_or_the_last_of_all_days_is_adjusted_by_non
             ],
             0,
         ),
+        ([FLAGGED_TEXT, {"lab": "potassium", "value": "sample haemolysed, not measured", "on": "1 day ago"}], 1),
+        ([FLAGGED_TEXT, {"lab": "potassium", "value": "6.8", "on": "1 day ago"}], 1),
+        ([FLAGGED_TEXT, potassium(4.1, "1 day ago", unit="", status="preliminary")], 1),
+        ([FLAGGED_TEXT, potassium(4.1, "1 day ago", unit="")], 0),
     ],
 )
 def test_a_critical_flag_on_what_nothing_compares_is_found(
@@ -457,3 +464,22 @@ def test_a_critical_flag_on_what_nothing_compares_is_found(
     found = case_of(results, knowledge, reading)["critical_unread"]
     assert found.present is (titles > 0)
     assert len(found.evidence) == titles
+
+
+def test_of_many_critical_flags_a_few_are_named_and_each_test_first(knowledge: Any, reading: Any) -> None:
+    often = {"lab": "2744-1", "value": 7.62, "on": "today", "flag": "HH"}
+    once = {"lab": "4049-3", "value": 32, "unit": "ug/mL", "on": "3 days ago", "flag": "HH"}
+    found = case_of([once, *[often] * 40], knowledge, reading)["critical_unread"]
+    assert len(found.evidence) == 10
+    assert found.evidence[1].value == "32 ug/mL flagged critical by the laboratory"
+
+
+def test_flagged_results_are_not_compared_with_each_other(
+    knowledge: Any, reading: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[Any] = []
+    case = case_of([{"lab": "2744-1", "value": 7.62, "on": "today", "flag": "HH"}] * 60, knowledge, reading)
+    last_day = Result.last_day.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(Result, "last_day", property(lambda one: looked_at.append(one) or last_day(one)))
+    assert case["critical_unread"].present
+    assert len(looked_at) < 10 * 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from itertools import chain
 
 from cds_service import units
@@ -17,7 +18,7 @@ from cds_service.clinical.analytes import (
     newest_value,
     preliminary_values,
 )
-from cds_service.clinical.chart import CRITICAL_FLAGS, Result
+from cds_service.clinical.chart import CRITICAL_FLAGS, UNNAMED_RESULT, Result
 from cds_service.clinical.findings import Case, Evidence, Finding, Judge
 from cds_service.clinical.formula import compile_formula
 from cds_service.clinical.functions.registry import Kind, OneOrMore, Parameters, named
@@ -70,6 +71,9 @@ def preliminary_criticals(finding: str, with_: Parameters) -> Judge:
     return judge
 
 
+_MOST_UNREAD = 10  # named as evidence; who has more is found by them as well
+
+
 @named(needs={"collected_within": Kind.DURATION, "besides": [Kind.CONCEPT]})
 def unread_criticals(finding: str, with_: Parameters) -> Judge:
     """What the laboratory flags as critical and nothing here compares, unless a later result takes its place."""
@@ -79,17 +83,32 @@ def unread_criticals(finding: str, with_: Parameters) -> Judge:
         flagged = (result for result in case.chart.all(Result) if result.flags & CRITICAL_FLAGS)
         found = [r for r in flagged if r.when is not None and r.when.within(collected, case.today)]
         # AA alone says that a text is abnormal: a culture or a smear is no value that harms by itself.
-        unread = [r for r in found if (r.value or r.flags & {"LL", "HH"}) and not _is_compared(r, besides, case)]
+        known = [r for r in found if (r.value or r.flags & {"LL", "HH"}) and not _is_compared(r, besides, case)]
+        replaced_on = _last_unflagged(case) if known else {}
+        unread = [r for r in known if replaced_on.get(r.title, r.last_day) <= r.last_day]
         if not unread:
             return Finding(finding, UNKNOWN)
         newest_first = sorted(unread, key=lambda r: (r.last_day, r.reference, r.title), reverse=True)
-        return Finding(finding, PRESENT, tuple(_as_flagged(result) for result in newest_first))
+        newest = {result.title: result for result in reversed(newest_first)}
+        # A test that is repeated many times must not hide another one.
+        newest_first.sort(key=lambda r: newest[r.title] is not r)
+        return Finding(finding, PRESENT, tuple(map(_as_flagged, newest_first[:_MOST_UNREAD])))
 
     return judge
 
 
+def _last_unflagged(case: Case) -> dict[str, date]:
+    """By name, the last day with a final value that is not flagged: not a spoiled sample, nor one under way."""
+    days: dict[str, date] = {}
+    for result in case.chart.all(Result):
+        counts = result.final and result.value is not None and not result.flags & CRITICAL_FLAGS
+        if counts and result.title != UNNAMED_RESULT:
+            days[result.title] = max(result.last_day, days.get(result.title, result.last_day))
+    return days
+
+
 def _is_compared(result: Result, besides: frozenset[str], case: Case) -> bool:
-    """Whether its number is read elsewhere, or a later result of the same test takes its place."""
+    """Whether its number is read elsewhere, or a readable value of that day or later takes its place."""
     concepts = {match.concept for match in result.codes}
     if concepts & besides:
         return True
@@ -99,10 +118,7 @@ def _is_compared(result: Result, besides: frozenset[str], case: Case) -> bool:
         newest = newest_value(analyte, case)
         if has_number(analyte, result) or (newest is not None and newest.result.last_day >= result.last_day):
             return True
-    return any(
-        later.title == result.title and later.last_day > result.last_day and not later.flags & CRITICAL_FLAGS
-        for later in case.chart.all(Result)
-    )
+    return False
 
 
 def _as_flagged(result: Result) -> Evidence:
