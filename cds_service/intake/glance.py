@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from cds_service.clinical.chart import QUERIES
 from cds_service.clinical.spans import Span
 from cds_service.clinical.tokens import fold
 from cds_service.intake.about import MOST_WORDS
 from cds_service.intake.envelope import HookRequest, PlainEnvelope
-from cds_service.intake.prefetch import MOST_RESOURCES, REQUIRED
+from cds_service.intake.prefetch import MOST_RESOURCES, RECORD, REQUIRED, matches_in
 from cds_service.intake.shape import LONGEST_TEXT, belongs_to
 from cds_service.knowledge.reading import Reading
 
@@ -178,11 +177,10 @@ class _Search(Struct, gc=False):
     mode: Text = None
 
 
-def _is_match(entry: Entry, kind: str | None) -> bool:
-    """As a ``total`` counts, and the whole reading with it."""
-    if entry.resource is None or (kind is not None and type(entry.resource).__name__ != kind):
-        return False
-    return entry.search is NOTHING or _SEARCH.decode(entry.search).mode in (None, "match")
+def _told(entry: Entry) -> tuple[str, str | None]:
+    """The type and the search mode of an entry."""
+    kind = "" if entry.resource is None else type(entry.resource).__name__
+    return kind, None if entry.search is NOTHING else _SEARCH.decode(entry.search).mode
 
 
 class Bundle(Struct, gc=False):
@@ -191,11 +189,11 @@ class Bundle(Struct, gc=False):
     link: list[_Link] | None = None
     total: int | None = None
 
-    def is_whole(self, kind: str | None = None) -> bool:
-        """Whether it is a Bundle, and nothing that its search found is missing. ``kind``: what the search is for."""
+    def is_whole(self, key: str = RECORD) -> bool:
+        """Whether it is a Bundle, and nothing that its search found is missing. ``key``: of the query."""
         if self.resourceType != "Bundle" or any(link.relation == "next" for link in self.link or ()):
             return False
-        return not self.total or self.total <= sum(_is_match(entry, kind) for entry in self.entry or ())
+        return not self.total or self.total <= matches_in(map(_told, self.entry or ()), key)
 
 
 class _Answer(Bundle, gc=False):
@@ -361,7 +359,7 @@ def _resources(prefetch: dict[str, _Answer | None], patient_id: str) -> list[Res
     for key, answer in prefetch.items():
         if answer is None or key == "patient":
             continue
-        if not answer.is_whole(QUERIES.get(key)):
+        if not answer.is_whole(key):
             return None
         found += [entry.resource for entry in answer.entry or () if entry.resource is not None]
     if len(found) > MOST_RESOURCES or any(type(resource) is Patient for resource in found):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from cds_service.errors import Fault, RequestError, UnreadableError
 from cds_service.intake.shape import Json, elements, text
 
 REQUIRED = ("patient", "conditions")
+RECORD = "record"  # the key of a whole record, of which a total counts everything
 MOST_RESOURCES = 50_000
 _BUNDLE_DEPTH = 4
 # Which of the queries for Observations one answers is told by its category.
@@ -104,7 +105,7 @@ def _leave_pages(found: Prefetched) -> None:
 def whole_record(bundle: Json) -> Prefetched:
     """A Bundle of a whole record, as from an export: every query counts as answered."""
     found = Prefetched()
-    take("record", bundle, found)
+    take(RECORD, bundle, found)
     found.answered |= set(QUERIES)
     _leave_pages(found)
     if found.gaps:  # what was not read may have been of any kind
@@ -176,17 +177,32 @@ def _count(key: str, bundle: Json, queries: set[str], found: Prefetched) -> None
     total, entries = bundle.get("total"), bundle.get("entry")
     if type(total) is int:
         matches.total = max(matches.total, total)
-    matches.came += sum(_is_match(entry, QUERIES.get(key)) for entry in entries) if type(entries) is list else 0
+    matches.came += matches_in(map(_told, entries), key) if type(entries) is list else 0
     matches.queries |= queries
 
 
-def _is_match(entry: Any, kind: str | None) -> bool:
-    """Whether a ``total`` counts it: not what comes along with the matches. ``kind``: of the matches."""
-    resource = entry.get("resource") if type(entry) is dict else None
-    if type(resource) is not dict or (kind is not None and resource.get("resourceType") != kind):
-        return False
-    search = entry.get("search")
-    return type(search) is not dict or search.get("mode") in (None, "match")
+def matches_in(entries: Iterable[tuple[object, object]], key: str) -> int:
+    """How many entries of a page a ``total`` counts. ``entries``: the type and the search mode of each.
+
+    What came as a match is one, of whatever type. Where the mode is not said, what is of another type than the query
+    asks for came along with those that are of it.
+    """
+    told = [(kind, mode) for kind, mode in entries if kind and kind != "OperationOutcome" and mode != "outcome"]
+    if key == RECORD:
+        return len(told)
+    unsaid = [kind for kind, mode in told if mode is None]
+    asked = QUERIES.get(key)
+    along = any(kind == asked for kind, _ in told)
+    return sum(mode == "match" for _, mode in told) + (unsaid.count(asked) if along else len(unsaid))
+
+
+def _told(entry: Any) -> tuple[object, object]:
+    """The type and the search mode of an entry."""
+    resource, search = (entry.get("resource"), entry.get("search")) if type(entry) is dict else (None, None)
+    return (
+        resource.get("resourceType") if type(resource) is dict else None,
+        search.get("mode") if type(search) is dict else None,
+    )
 
 
 def _is_failure(outcome: Json) -> bool:

@@ -12,9 +12,11 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from cds_service import fhir
+from cds_service.intake.glance import Bundle
 from cds_service.intake.prefetch import gather, whole_record
 from tests.applications import client
 from tests.conftest import FIXTURES
@@ -240,7 +242,7 @@ def test_a_cut_page_is_named() -> None:
     assert "labs: only the first page was sent" in details(call(body))
 
 
-@pytest.mark.parametrize("mode", ["match", "include", None])
+@pytest.mark.parametrize("mode", ["include", "outcome", None])
 def test_a_bundle_that_holds_less_than_its_total_is_cut(mode: str | None) -> None:
     body = asked("low-potassium")
     labs = body["prefetch"]["labs"]
@@ -253,6 +255,34 @@ def test_a_bundle_that_holds_less_than_its_total_is_cut(mode: str | None) -> Non
     labs["total"] += 1
     assert "labs" not in gather(body["prefetch"]).complete
     assert "labs: fewer entries were sent than were found" in details(call(body))
+
+
+@pytest.mark.parametrize(
+    ("key", "told", "matches"),
+    [
+        ("medications", [("MedicationRequest", "match"), ("MedicationStatement", "match")], 2),
+        ("medications", [("MedicationStatement", None), ("MedicationStatement", None)], 2),
+        ("medications", [("MedicationRequest", None), ("Medication", None)], 1),
+        ("medications", [("MedicationRequest", "match"), ("Medication", "include")], 1),
+        ("medications", [("MedicationRequest", None), ("OperationOutcome", None)], 1),
+        ("medications", [("OperationOutcome", "outcome")], 0),
+        ("everything", [("Patient", "match"), ("Observation", "include")], 1),
+        ("record", [("Patient", "match"), ("Observation", "include"), ("OperationOutcome", "outcome")], 2),
+    ],
+)
+def test_a_total_counts_every_match_of_whatever_type(key: str, told: list[Any], matches: int) -> None:
+    entries = [
+        {"resource": {"resourceType": kind, "id": str(n)}} | ({"search": {"mode": mode}} if mode else {})
+        for n, (kind, mode) in enumerate(told)
+    ]
+    for total in (matches, matches + 1):
+        page = {"resourceType": "Bundle", "total": total, "entry": entries}
+        patient = {"resourceType": "Patient", "id": "p"}
+        read = whole_record(page) if key == "record" else gather({"patient": patient, "conditions": NOBODY, key: page})
+        cut = any(gap.reason == "fewer entries were sent than were found" for gap in read.gaps)
+        assert cut is (total > matches)
+        if all(kind != "OperationOutcome" for kind, _ in told):  # which a glance leaves to the whole reading
+            assert msgspec.json.decode(json.dumps(page), type=Bundle).is_whole(key) is (total <= matches)
 
 
 def test_resources_of_another_patient_are_not_used() -> None:
