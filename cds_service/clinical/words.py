@@ -110,6 +110,11 @@ class PhraseBook:
         # Without any of these, and no answer to it, a sentence says what it says.
         self._cancelling = MARKS - {","} | others | {words[0] for words in (*blocking.before, *blocking.after) if words}
 
+    def may_say(self, text: str) -> bool:
+        """Whether a text has the first and the last word of any phrase: a number or "negative" alone has not."""
+        words = set(tokens(self._by_side(text)))
+        return any(not self._by_ends[word].keys().isdisjoint(words) for word in self._by_ends.keys() & words)
+
     def listen(self, text: str) -> tuple[Heard, ...]:
         """What a text says about each finding; the longest phrase of a finding decides."""
         said = tokens(self._by_side(text))

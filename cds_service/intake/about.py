@@ -29,6 +29,7 @@ MOST_REPORTS = 1000  # of one chart, on what is known as a study
 # the same words.
 MOST_STATEMENTS = 6000  # of one chart: results, problems and all else that is told in words
 MOST_DIFFERENT = 2500  # of those, in words of their own
+MOST_TEXTS = 20_000  # of one chart, in which no phrase can be heard: laboratories send numbers and "negative" as texts
 SHORT_NAME = 200  # characters; thousands of results have a name, and names of usual length do not count
 
 
@@ -39,6 +40,7 @@ class Attention:
     left: int = MOST_WORDS
     reports: int = MOST_REPORTS
     statements: int = MOST_STATEMENTS
+    unspoken: int = MOST_TEXTS
     told: set[tuple[str, ...]] = field(default_factory=set)
 
     def give(self, texts: Iterable[str], free: int = 0) -> None:
@@ -59,6 +61,13 @@ class Attention:
         if self.statements < 0 or len(self.told) > MOST_DIFFERENT:
             what = f"holds more than {MOST_STATEMENTS} statements in words, or {MOST_DIFFERENT} that differ"
             raise RequestError(413, Fault("prefetch", what, "ask with narrower queries"), code="too-long")
+
+    def one_more_text(self) -> None:
+        """Raises RequestError 413 when there are too many in which no phrase can be heard."""
+        self.unspoken -= 1
+        if self.unspoken < 0:
+            fault = Fault("prefetch", f"holds more than {MOST_TEXTS} values as texts", "ask with narrower queries")
+            raise RequestError(413, fault, code="too-long")
 
     def one_more_report(self) -> None:
         """Raises RequestError 413 when there are too many."""

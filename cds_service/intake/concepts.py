@@ -174,6 +174,7 @@ class Spoken:
         self.twitching_answered = cache(reading.twitching_answered)
         self.twitching_told = cache(reading.twitching_told)
         self.sites = cache(reading.sites)
+        self.may_say = cache(reading.phrase_book.may_say)
 
 
 class Concepts:

@@ -162,10 +162,17 @@ class Reader:
                 for entry in read(raw, self.about):
                     self.about.attention.give(entry.texts)  # in them phrases are looked for
                     if counted and entry.texts:
-                        self.about.attention.one_more_statement(entry.texts)
+                        self._count(entry.texts)
                     yield entry
             except UnreadableError:
                 self._gap(kind, "a resource could not be read")
+
+    def _count(self, texts: tuple[str, ...]) -> None:
+        """A statement by what it costs: where no phrase can be heard, little. Raises RequestError 413."""
+        if any(map(self.about.concepts.spoken.may_say, texts)):
+            self.about.attention.one_more_statement(texts)
+        else:
+            self.about.attention.one_more_text()
 
     def _gap(self, kind: str, why: str) -> None:
         key = (_QUERY_OF[kind], why)

@@ -309,6 +309,24 @@ def test_words_spread_over_many_resources_are_refused(
         assert "statements in words" in issue["diagnostics"]
 
 
+@pytest.mark.parametrize(
+    ("value", "count", "status"),
+    [("4.{}", 6500, 200), ("negative", 6500, 200), ("<{} CFU/mL", 6500, 200), ("{}", 20_001, 413)],
+)
+def test_numbers_and_negative_as_texts_are_no_statements_in_words(value: str, count: int, status: int) -> None:
+    body = request()
+    made = observation(body, "", 0, code={"text": "Potassium"})
+    del made["valueQuantity"]
+    texts = [{"code": {"text": "Potassium"}, "valueString": value.format(n)} for n in range(count)]
+    parts = [texts[start : start + 500] for start in range(0, count, 500)]
+    many = [made | {"id": f"text{n}", "component": part} for n, part in enumerate(parts)]
+    body["prefetch"]["findings"]["entry"] += bundle(*many)["entry"]
+    answer = call(body)
+    assert answer.status_code == status
+    if status == 413:
+        assert "values as texts" in answer.json["issue"][0]["diagnostics"]
+
+
 def test_what_a_chart_repeats_is_listened_to_once(monkeypatch: pytest.MonkeyPatch) -> None:
     listened: list[str] = []
     listen = PhraseBook.listen

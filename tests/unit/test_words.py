@@ -881,3 +881,9 @@ def test_a_relative_heads_only_what_names_nobody_else(text: str, verdict: bool |
 )
 def test_reflexes_of_a_limb_are_told_like_reflexes(text: str, heard: bool | str) -> None:
     assert says(text, "hammer") == heard
+
+
+def test_what_no_phrase_can_be_heard_in_is_told_from_what_one_can(reading: Any) -> None:
+    book = reading.phrase_book
+    assert not any(map(book.may_say, ("4.1", "negative", "120/80", "<100 CFU/mL", "S26-000123", "")))
+    assert all(book.may_say(" ".join(phrase.words)) for phrase in book.phrases)
