@@ -5,6 +5,7 @@ Its parts are msgspec Structs: to define a dataclass takes a start a millisecond
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,8 @@ from cds_service.clinical.formula import Formula
 from cds_service.clinical.gate import Gate
 from cds_service.clinical.tokens import fold
 from cds_service.clinical.words import PhraseBook
+
+_WORD = re.compile(r"[a-z0-9]+")
 
 
 class Term(Struct, frozen=True):
@@ -176,9 +179,12 @@ class OverrideReason(Struct, frozen=True):
     display: str
 
 
-def _words_of_use(medicine: Medicine) -> str:
-    """Where a record says that a medicine acts only where it is put."""
-    return fold(f"{medicine.title} {medicine.given}" if medicine.given else medicine.title)
+def _is_put_locally(medicine: Medicine, drug_class: DrugClass) -> bool:
+    """Whether its name, or whole words of its route and form, say so: a capsule of gelatin is no gel."""
+    if not drug_class.unless:
+        return False
+    named, given = fold(medicine.title), f" {' '.join(_WORD.findall(fold(medicine.given)))} "
+    return any(word in named or f" {word} " in given or f" {word}s " in given for word in drug_class.unless)
 
 
 def _milligrams_a_day(medicine: Medicine, drug_class: DrugClass) -> float:
@@ -226,11 +232,10 @@ class Knowledge:
         return frozenset(analyte.name for analyte in self.analytes.values())
 
     def classes_of(self, medicine: Medicine) -> tuple[DrugClass, ...]:
-        words = _words_of_use(medicine)
         return tuple(
             c
             for c in self._classes_by_code(medicine)
-            if not any(word in words for word in c.unless)
+            if not _is_put_locally(medicine, c)
             and (c.daily_dose is None or _milligrams_a_day(medicine, c) >= c.daily_dose)
         )
 
@@ -249,8 +254,7 @@ class Knowledge:
 
     def is_local(self, medicine: Medicine) -> bool:
         """Eye drops, creams and the like do not act on nerve or muscle elsewhere."""
-        words = _words_of_use(medicine)
-        return any(word in words for c in self._classes_by_code(medicine) for word in c.unless)
+        return any(_is_put_locally(medicine, c) for c in self._classes_by_code(medicine))
 
     def recheck_for(self, case: Case) -> Recheck | None:
         """The first row of re-evaluation.yaml that holds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import date
 
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from cds_service import units
 from cds_service.clinical.chart import Entry, Medicine
 from cds_service.clinical.spans import Span
+from cds_service.clinical.tokens import fold
 from cds_service.errors import UnreadableError
 from cds_service.intake.about import THOUGHT_OF, About, name_of
 from cds_service.intake.concepts import Concept
@@ -23,6 +25,11 @@ _TIMES = {
     "QD": 1.0, "BID": 2.0, "TID": 3.0, "QID": 4.0, "QOD": 0.5, "AM": 1.0, "PM": 1.0, "BED": 1.0, "WK": 1 / 7,
     "MO": 1 / 30, "Q4H": 6.0, "Q6H": 4.0, "Q8H": 3.0,
 }  # fmt: skip
+# Where a route or a form takes a medicine into the blood. What is breathed in or rinsed with is "oral" too.
+_SYSTEMIC = re.compile(
+    r"\b(?:oral|by mouth|per os|p\.?o|intravenous|i\.?v|intramuscular|i\.?m|subcutaneous|s\.?[cq])(?:ly)?\b"
+)
+_LOCAL = re.compile(r"\b(?:inhal|nebuli|topical|rins|gargl|spit|mouthwash)")
 _INTERNATIONAL = ("[iu]", "iu", "unit", "units", "{unit}", "international unit", "international units", "int'l unit")
 _INEXACT = frozenset({"frequencyMax", "periodMax", "dayOfWeek", "count", "countMax"})
 _EVER = Span.on(date.min)
@@ -78,10 +85,20 @@ def _described(raw: Json, about: About) -> Json | None:
 
 
 def _given(raw: Json, about: About) -> str:
-    """The words of the route, when all dosages name the same one, and of the form of the Medication."""
+    """The words of the route, when all dosages name the same one, and of the form of the Medication.
+
+    None where a route is systemic, whatever the form: drops by mouth act everywhere. Without a route the form tells.
+    """
     routes = {about.concepts.of(dosage, "route").title for dosage in _dosages(raw)}
     form = about.concepts.of(_described(raw, about) or {}, "form").title
+    if any(map(_is_systemic, routes if any(routes) else (form,))):
+        return ""
     return " ".join(filter(None, [*(routes if len(routes) == 1 else ()), form]))
+
+
+def _is_systemic(given: str) -> bool:
+    words = fold(given)
+    return _SYSTEMIC.search(words) is not None and _LOCAL.search(words) is None
 
 
 def _dosages(raw: Json) -> Iterator[Json]:

@@ -503,14 +503,30 @@ TOPICAL = {"coding": [{"system": "http://snomed.info/sct", "code": "6064005", "d
 ORAL = {"text": "Oral"}
 
 
+def _in_form(form: str, route: str) -> dict[str, Any]:
+    made = {"resourceType": "Medication", "id": "t", "code": TACROLIMUS, "form": {"text": form}}
+    instructions = {"dosageInstruction": [{"route": {"text": route}}]} if route else {}
+    return {"medicationReference": {"reference": "#t"}, "contained": [made]} | instructions
+
+
 @pytest.mark.parametrize(
     ("more", "local"),
     [
         ({"medicationCodeableConcept": TACROLIMUS}, False),
+        *((_in_form(form, route), local) for form, route, local in (
+            ("Gelatin capsule, hard", "", False),
+            ("Ointment", "", True),
+            ("Oral drops, solution", "", False),
+            ("Drops", "Oral", False),
+            ("Drops", "PO", False),
+            ("Drops", "Ophthalmic", True),
+            ("Eye drops", "Injection, intravenous", False),
+            ("Ointment", "Topical", True),
+            ("Ointment", "Inhalation, oral", True),
+            ("Ointment", "Oral rinse", True),
+        )),
         ({"medicationCodeableConcept": TACROLIMUS, "dosageInstruction": [{"route": TOPICAL}]}, True),
         ({"medicationCodeableConcept": TACROLIMUS, "dosageInstruction": [{"route": TOPICAL}, {"route": ORAL}]}, False),
-        ({"medicationReference": {"reference": "#t"}, "contained": [
-            {"resourceType": "Medication", "id": "t", "code": TACROLIMUS, "form": {"text": "Ointment"}}]}, True),
     ],
 )  # fmt: skip
 def test_a_route_or_a_form_says_that_a_medicine_acts_only_where_it_is_put(more: dict[str, Any], local: bool) -> None:

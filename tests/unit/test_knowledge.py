@@ -40,6 +40,9 @@ def medicine(title: str, *concepts: str, mg: float | None = None, **more: Any) -
         (medicine("tablet", "b"), ["local"], False),
         (medicine("tablet", "b", "a", mg=60), ["first", "local", "dosed"], False),
         (medicine("eye drops", "c"), [], False),
+        (medicine("x", "b", given="Ointments and creams"), [], True),
+        (medicine("x", "b", given="Ophthalmic; eye-drops"), [], True),
+        (medicine("x", "b", given="Creamy capsule"), ["local"], False),
     ],
 )
 def test_the_classes_of_a_medicine(taken: Medicine, classes: list[str], local: bool, knowledge: Any) -> None:
