@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -183,7 +184,8 @@ class Store:
             connection.execute(delete(dismissals).where(dismissals.c.since < now - _LATEST_OVERRIDE, accepted))
             # An hour of grace: nodes and clients do not agree on the time.
             connection.execute(delete(replays).where(replays.c.expires < int(now.timestamp()) - 3600))
-        database.overwrite_log(self._engine())
+        with _named_errors():
+            database.overwrite_log(self._engine())
         self._tidied_at = time.monotonic()
 
     def tidy_if_due(self) -> None:
@@ -221,7 +223,7 @@ class Store:
 def _named_errors() -> Iterator[None]:
     try:
         yield
-    except (DBAPIError, PoolTimeout) as error:
+    except (DBAPIError, PoolTimeout, sqlite3.Error) as error:
         # Never its words: they can repeat what was to be stored.
         raise StoreError(type(error).__name__) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sqlite3
 import stat
 import sys
 import threading
@@ -14,6 +15,7 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, make_url, text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cds_service.errors import SettingsError, StoreError
 from cds_service.settings import read_settings
@@ -200,6 +202,21 @@ def test_an_erased_comment_is_gone_from_the_files(tmp_path: Path) -> None:
     files = list(tmp_path.iterdir())  # of a store in use: SQLite brings its log over by itself when it is closed
     assert len(files) > 1
     assert b"MARKER-of-a-comment" not in b"".join(file.read_bytes() for file in files)
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("disk is full"), PoolTimeout("used up")])
+def test_what_keeps_the_log_from_being_overwritten_refuses_no_call(
+    store: Store, error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(database, "overwrite_log", fail)
+    with pytest.raises(StoreError):
+        store.tidy()
+    store._tidied_at = -1e9
+    assert store.first_use(b"token", 9_999_999_999)
+    assert "not erased" in caplog.text
 
 
 # ---------------------------------------------------------------- start
