@@ -103,7 +103,8 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
 def overwrite_log(engine: Engine) -> None:
     """SQLite keeps what was written in a log beside the file, erased text too, until it is brought over and cut.
 
-    While another connection reads, that must wait for the next time; PostgreSQL has no such file.
+    While another connection reads, that must wait for the next time, not keep writers waiting; PostgreSQL has no
+    such file.
     """
     if engine.dialect.name != "sqlite":
         return
@@ -111,7 +112,12 @@ def overwrite_log(engine: Engine) -> None:
         raw = connection.connection.driver_connection
         if raw is not None:
             connection.rollback()
-            busy, *_ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            (patience,) = raw.execute("PRAGMA busy_timeout").fetchone()
+            raw.execute("PRAGMA busy_timeout=0")
+            try:
+                busy, *_ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                raw.execute(f"PRAGMA busy_timeout={patience}")
             if busy:
                 log.warning("erased text stays in the log of the database until the next time")
 

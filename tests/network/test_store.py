@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -217,6 +218,22 @@ def test_what_keeps_the_log_from_being_overwritten_refuses_no_call(
     store._tidied_at = -1e9
     assert store.first_use(b"token", 9_999_999_999)
     assert "not erased" in caplog.text
+
+
+def test_nobody_waits_while_a_reader_keeps_the_log_from_being_overwritten(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = opened(f"sqlite:///{tmp_path}/feedback.sqlite")
+    reader = sqlite3.connect(tmp_path / "feedback.sqlite", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM feedback").fetchall()
+    store.record([entry()])
+    began = time.monotonic()
+    store.tidy()
+    assert time.monotonic() - began < 2.5 and "stays in the log" in caplog.text
+    reader.close()
+    with store._reading() as connection:  # the connection that is used again is as patient as before
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 5000
 
 
 # ---------------------------------------------------------------- start
