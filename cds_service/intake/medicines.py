@@ -25,6 +25,12 @@ _TIMES = {
     "QD": 1.0, "BID": 2.0, "TID": 3.0, "QID": 4.0, "QOD": 0.5, "AM": 1.0, "PM": 1.0, "BED": 1.0, "WK": 1 / 7,
     "MO": 1 / 30, "Q4H": 6.0, "Q6H": 4.0, "Q8H": 3.0,
 }  # fmt: skip
+_COUNTED = {
+    "": 1.0, "once ": 1.0, "one time ": 1.0, "1 time ": 1.0, "twice ": 2.0, "two times ": 2.0, "2 times ": 2.0,
+    "three times ": 3.0, "3 times ": 3.0, "four times ": 4.0, "4 times ": 4.0,
+}  # fmt: skip
+_A_DAY = ("daily", "a day", "per day", "each day", "every day")
+_IN_WORDS = {f"{count}{each}": times for count, times in _COUNTED.items() for each in _A_DAY}
 # Where a route or a form takes a medicine into the blood. What is breathed in or rinsed with is "oral" too.
 _SYSTEMIC = re.compile(
     r"\b(?:oral|by mouth|per os|p\.?o|intravenous|i\.?v|intramuscular|i\.?m|subcutaneous|s\.?[cq])(?:ly)?\b"
@@ -136,7 +142,8 @@ def _times_a_day(dosage: Json) -> float | None:
     if not repeat.keys() - {"boundsPeriod", "boundsDuration", "boundsRange"}:
         named = coded(timing, "code")
         codes = (*(code for _, code in named[0]), *named[1])
-        return next((_TIMES[code.upper()] for code in codes if code.upper() in _TIMES), None)
+        said = (_TIMES.get(code.upper()) or _IN_WORDS.get(" ".join(fold(code).split())) for code in codes)
+        return next(filter(None, said), None)
     days, every = _DAYS_IN.get(text(repeat, "periodUnit")), number(repeat, "period")
     moments = repeat.get("when") or repeat.get("timeOfDay")
     times = number(repeat, "frequency") or (len(moments) if type(moments) is list else 0)

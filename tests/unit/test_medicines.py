@@ -59,6 +59,14 @@ BID = {"code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-
         ([_dosage(DAILY)], 30),
         ([_dosage(BID)], 60),
         ([_dosage({"code": {"text": "tid"}, "repeat": {"boundsPeriod": {"start": "2026-01-01"}}})], 90),
+        *(
+            ([_dosage({"code": {"text": words}})], a_day)
+            for words, a_day in (
+                ("once daily", 30), ("Daily", 30), ("Once a day", 30), ("twice  daily", 60), ("two times a day", 60),
+                ("Three times daily", 90), ("4 times per day", 120), ("once or twice daily", None),
+                ("once daily as needed", None),
+            )
+        ),
         ([_dosage({"repeat": {"period": 1, "periodUnit": "d", "when": ["MORN", "HS"]}})], 60),
         ([_dosage({"repeat": {"frequency": 1, "period": 8, "periodUnit": "h"}})], 90),
         ([_dosage(DAILY), _dosage(DAILY)], 60),
@@ -73,7 +81,7 @@ BID = {"code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-
         ([_dosage(DAILY, asNeededCodeableConcept={"text": "pain"})], None),
         ([_dosage(DAILY, asNeededBoolean=False)], 30),
     ],
-)
+)  # fmt: skip
 def test_a_daily_dose_is_known_when_all_dosages_say_how_much_and_how_often(dosages: Any, a_day: float | None) -> None:
     assert _per_day({"dosageInstruction": dosages}, _milligrams) == (None if a_day is None else pytest.approx(a_day))
 
