@@ -122,7 +122,7 @@ def _per_day(raw: Json, amount: Callable[[Json], float | None]) -> float | None:
     ``amount``: reads a Quantity. What is taken one after the other has no one daily dose, nor has what is as needed.
     """
     dosages = list(_dosages(raw))
-    if len({number(dosage, "sequence") for dosage in dosages}) > 1:
+    if len({number(dosage, "sequence") for dosage in dosages}) > 1 or not _overlap(dosages):
         return None
     total = None
     for dosage in dosages:
@@ -132,6 +132,16 @@ def _per_day(raw: Json, amount: Callable[[Json], float | None]) -> float | None:
             return None
         total = (total or 0.0) + dose * times
     return total
+
+
+def _overlap(dosages: list[Json]) -> bool:
+    """Whether there are days of all of them; the day on which one takes over from another is none."""
+    if len(dosages) < 2:
+        return True
+    bounds = [element(_repeat(dosage), "boundsPeriod") for dosage in dosages]
+    starts = [start.last for bound in bounds if (start := span(bound, "start"))]
+    ends = [end.first for bound in bounds if (end := span(bound, "end"))]
+    return max(starts, default=date.min) < min(ends, default=date.max)
 
 
 def _times_a_day(dosage: Json) -> float | None:

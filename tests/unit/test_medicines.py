@@ -48,6 +48,11 @@ def _dosage(timing: Any, amount: float = 30, unit: str = "mg", **more: Any) -> d
     return {"timing": timing, "doseAndRate": [dose], **more}
 
 
+def _daily(start: str, end: str | None = None) -> dict[str, Any]:
+    bounds = {"start": start} | ({"end": end} if end else {})
+    return {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d", "boundsPeriod": bounds}}
+
+
 DAILY = {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}
 BID = {"code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation", "code": "BID"}]}}
 
@@ -72,6 +77,12 @@ BID = {"code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-
         ([_dosage(DAILY), _dosage(DAILY)], 60),
         ([_dosage(DAILY), _dosage({})], None),
         ([_dosage(DAILY, sequence=1), _dosage(DAILY, sequence=2)], None),
+        ([_dosage(_daily("2026-01-01", "2026-02-01")), _dosage(_daily("2026-02-02"))], None),
+        ([_dosage(_daily("2026-01-01", "2026-02-01")), _dosage(_daily("2026-02-01"))], None),
+        ([_dosage(_daily("2026-01-01", "2026-02")), _dosage(_daily("2026-02-02"))], None),
+        ([_dosage(_daily("2026-01-01", "2026-03-01")), _dosage(_daily("2026-02-01"))], 60),
+        ([_dosage(_daily("2026-01-01", "2026-03-01")), _dosage(DAILY)], 60),
+        ([_dosage(_daily("2026-01-01", "2026-01-01"))], 30),
         ([_dosage({})], None),
         ([_dosage({"code": {"text": "as directed"}})], None),
         ([_dosage({"repeat": {"frequency": 2}})], None),
