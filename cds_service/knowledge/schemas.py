@@ -436,7 +436,7 @@ class Reference(Strict):
     id = fields.String(required=True)
     kind = fields.String(required=True, validate=validate.OneOf(REFERENCE_KINDS))
     title = fields.String(required=True)
-    url = fields.Url()
+    url = fields.Url(schemes={"http", "https"})  # as a link of a card must be
 
 
 class DrugClass(Row):

@@ -30,6 +30,7 @@ IN_ONE_PAGE = [
     (K_LOW, "id: k_low", "id: k_lo", ["k_low.yaml", "differs from the file's name"]),
     (K_LOW, "id: k_low", "id: k_low\nid: k_low", ["k_low.yaml line 2", "written twice"]),
     (K_LOW, "id: k_low", "id: [k_low", ["k_low.yaml line"]),
+    ("references.yaml", "url: https:", "url: ftp:", ["references.yaml", "url"]),
     (TW14, "tier: T4", "tier: T9", ["TW14-thyroid-function.yaml tier"]),
     (ECG, "pending_for: ", "pending_for: about ", ["ECG.yaml pending_for"]),
     (
