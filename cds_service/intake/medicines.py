@@ -93,7 +93,7 @@ def _described(raw: Json, about: About) -> Json | None:
 def _given(raw: Json, about: About) -> str:
     """The words of the route, when all dosages name the same one, and of the form of the Medication.
 
-    None where a route is systemic, whatever the form: drops by mouth act everywhere. Without a route the form tells.
+    Empty where a route is systemic, whatever the form: drops by mouth act everywhere. Without a route the form tells.
     """
     routes = {about.concepts.of(dosage, "route").title for dosage in _dosages(raw)}
     form = about.concepts.of(_described(raw, about) or {}, "form").title
